@@ -1,0 +1,40 @@
+// Package event holds the facts the core states about itself. A fact is
+// recorded in the transaction that makes it true and never changed. Front ends
+// turn facts into the messages of their protocol.
+package event
+
+import (
+	"time"
+
+	"github.com/ducatpay/ducat/internal/money"
+)
+
+// Kind names what happened.
+type Kind string
+
+// The facts.
+const (
+	Authorized      Kind = "authorized"       // the wallet holds the payer's funds
+	Declined        Kind = "declined"         // refused before any funds were held
+	Expired         Kind = "expired"          // not authorised, or not captured, in time
+	Captured        Kind = "captured"         // funds are the merchant's
+	CaptureDeclined Kind = "capture_declined" // refused at capture; held funds go back
+	Voided          Kind = "voided"           // authorisation let go
+	RefundCreated   Kind = "refund_created"
+	RefundSucceeded Kind = "refund_succeeded"
+	RefundFailed    Kind = "refund_failed"
+	FundsAvailable  Kind = "funds_available" // pending proceeds of a day became available
+)
+
+// Fact is one thing that happened.
+type Fact struct {
+	ID      string
+	Kind    Kind
+	At      time.Time // the merchant's time
+	Payment string
+	Refund  string
+	Amount  money.Amount
+	Fee     money.Amount // Captured: what processing costs
+	Due     time.Time    // Captured: when the proceeds become available
+	Reason  string
+}

@@ -1,0 +1,110 @@
+// Package method is the catalogue of payment methods: what each can do, per
+// product, as data. A rule belongs to a (product, method) pair because the same
+// wallet has other limits in another product. Figures name their source.
+package method
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/money"
+)
+
+// CutOff is a time of day, in a zone, after which money can no longer be taken
+// on that day.
+type CutOff struct {
+	Hour, Minute int
+	Zone         *time.Location
+}
+
+// Rules says what one method can do in one product.
+type Rules struct {
+	Product, Method string
+	Name            string // for people
+
+	Currencies      []money.Currency
+	RegionCurrency  map[string]money.Currency // country that must use a currency other than its account's
+	Minimum         map[money.Currency]int64  // minor units; others: MinimumDefault
+	MinimumDefault  int64
+	Maximum         int64         // minor units, any currency
+	PendingFor      time.Duration // how long the payer may take
+	AuthorizedFor   time.Duration // how long an authorisation can be captured
+	CutOff          *CutOff       // and until when on the day it was given
+	RefundFor       time.Duration // how long after capture a refund can be submitted
+	SeparateCapture bool          // whether the merchant may choose to capture later
+	RefundDelay     time.Duration // how long the simulator takes to decide a refund
+}
+
+// SingleUseSource is the product in which a payer authorises one payment by
+// redirect and the merchant captures it by a separate request.
+const SingleUseSource = "single_use_source"
+
+// china is fixed at UTC+8: China has had no daylight saving since 1991, and the
+// rule names GMT+8.
+var china = time.FixedZone("CST", 8*60*60)
+
+var catalogue = []Rules{{
+	Product: SingleUseSource, Method: "alipay", Name: "Alipay",
+	Currencies:     []money.Currency{"AUD", "CAD", "EUR", "GBP", "HKD", "JPY", "NZD", "SGD", "USD"}, // seed 000, step 1
+	RegionCurrency: map[string]money.Currency{"DK": "EUR", "NO": "EUR", "SE": "EUR", "CH": "EUR"},   // seed 000, step 1
+	Minimum:        map[money.Currency]int64{"GBP": 30, "HKD": 400},                                 // reference §3.3
+	MinimumDefault: 50,
+	Maximum:        99_999_999,                                 // reference §3.3
+	PendingFor:     time.Hour,                                  // seed 000, "Single-use Sources expiration"
+	AuthorizedFor:  6 * time.Hour,                              // same
+	CutOff:         &CutOff{Hour: 23, Minute: 45, Zone: china}, // same
+	RefundFor:      90 * 24 * time.Hour,                        // seed 000, "Disputed payments"
+	RefundDelay:    2 * time.Second,                            // reference §10.4
+}}
+
+// Find returns the rules of a method in a product.
+func Find(product, method string) (Rules, bool) {
+	for _, r := range catalogue {
+		if r.Product == product && r.Method == method {
+			return r, true
+		}
+	}
+	return Rules{}, false
+}
+
+// All returns every entry of the catalogue.
+func All() []Rules { return slices.Clone(catalogue) }
+
+// AuthorizedUntil returns the instant at which an authorisation given at is no
+// longer good: it can be captured strictly before it. An authorisation given at
+// or after the cut-off has the next day's, since the day's own cannot be met.
+func (r Rules) AuthorizedUntil(at time.Time) time.Time {
+	until := at.Add(r.AuthorizedFor)
+	if c := r.CutOff; c != nil {
+		local := at.In(c.Zone)
+		cut := time.Date(local.Year(), local.Month(), local.Day(), c.Hour, c.Minute, 0, 0, c.Zone)
+		if !at.Before(cut) {
+			cut = time.Date(local.Year(), local.Month(), local.Day()+1, c.Hour, c.Minute, 0, 0, c.Zone)
+		}
+		if cut.Before(until) {
+			until = cut
+		}
+	}
+	return until.UTC()
+}
+
+// MinimumFor returns the smallest amount in minor units.
+func (r Rules) MinimumFor(c money.Currency) int64 {
+	if m, ok := r.Minimum[c]; ok {
+		return m
+	}
+	return r.MinimumDefault
+}
+
+// Allows reports whether a merchant of a country, with a default currency and
+// further currencies it can settle in, may take this method in c. Settlement is
+// like for like: no conversion ever happens.
+func (r Rules) Allows(c money.Currency, country string, byDefault money.Currency, extra []money.Currency) bool {
+	if slices.Contains(extra, c) {
+		return true
+	}
+	if forced, ok := r.RegionCurrency[country]; ok {
+		return c == forced
+	}
+	return c == byDefault && slices.Contains(r.Currencies, c)
+}

@@ -1,0 +1,29 @@
+// Package resource is the common shape of a dialect's row: a source, a charge,
+// an order, a webhook event. The store keeps the row without knowing what the
+// body means; only the dialect that wrote it reads it.
+package resource
+
+import "time"
+
+// Row is one object of a dialect.
+//
+// Sort is the part of the key that decides the order of lists: rows of one
+// (merchant, kind) are listed by Sort, newest first. It is derived from the id
+// when the id is one of ours (see id.Sort), so that finding a row by id and
+// listing rows by creation are the same index.
+type Row struct {
+	Kind    string // "stripe.source", "stripe.charge", … : dialect, dot, object
+	ID      string // wire id, unique within (merchant, kind)
+	Sort    string
+	Payment string // id of the core payment it belongs to, or ""
+	Created time.Time
+	Version int64 // 1 when first stored; every update expects the version it read
+	Body    []byte
+	Keys    []Key // further ways to find it; written with the row, never changed
+}
+
+// Key is a name and value a row can be found or filtered by, such as
+// {"charge", "py_…"} on a refund.
+type Key struct {
+	Name, Value string
+}

@@ -1,0 +1,214 @@
+// Package store declares what the product asks of a database, in the domain's
+// verbs. Two engines answer: store/sqlite and store/postgres; store/storetest
+// is the contract both must meet.
+//
+// Every read and write of a merchant's data happens inside Update or View,
+// which are given the merchant: a row of one merchant cannot be reached from
+// another's transaction.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/event"
+	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/resource"
+)
+
+// ErrNotFound is returned by reads of one thing when there is none.
+var ErrNotFound = errors.New("store: not found")
+
+// ErrExists is returned by inserts of something whose key is taken. The
+// transaction cannot go on after it.
+var ErrExists = errors.New("store: exists already")
+
+// ErrStale is returned when a row changed between read and write. Update
+// retries the whole body a bounded number of times before returning it.
+var ErrStale = errors.New("store: changed meanwhile")
+
+// Store is a database.
+type Store interface {
+	// Migrate brings the schema up to date. It is safe to run on several nodes
+	// at once.
+	Migrate(ctx context.Context) error
+	// Update runs fn in a transaction on one merchant's data and makes its
+	// writes durable before it returns nil. fn may run more than once and must
+	// touch nothing outside tx; if it returns an error nothing is written and
+	// that error is returned. A merchant that does not exist is ErrNotFound
+	// from Tx.Merchant, not from Update.
+	Update(ctx context.Context, merchantID int64, fn func(tx Tx) error) error
+	// View runs fn on a consistent snapshot of one merchant's data.
+	View(ctx context.Context, merchantID int64, fn func(r Reader) error) error
+
+	// CreateMerchant stores a merchant, or does nothing if its ID is stored.
+	CreateMerchant(ctx context.Context, m merchant.Merchant) error
+	// MerchantIDs lists merchants with an ID greater than after, ascending.
+	MerchantIDs(ctx context.Context, after int64, limit int) ([]int64, error)
+	// ClearMerchant deletes all data of a test merchant but the merchant and
+	// its credentials. It refuses a live one.
+	ClearMerchant(ctx context.Context, merchantID int64) error
+
+	// PutCredential stores the hash of a provisioned key.
+	PutCredential(ctx context.Context, c Credential) error
+	// Credential finds a provisioned key by its hash.
+	Credential(ctx context.Context, hash []byte) (Credential, error)
+
+	// ClaimDueJobs leases up to limit jobs whose RunAt is not after wall, in
+	// order of RunAt, so that nobody else gets them until wall+lease. Jobs of
+	// merchants whose clock is being advanced are left alone. next is the
+	// earliest RunAt or lease end among all other jobs, zero if there is none.
+	ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Duration, limit int) (jobs []Job, next time.Time, err error)
+	// ClaimMerchantJobs does the same for one merchant by due time, ignoring
+	// RunAt, in order of (Due, ID), whether or not its clock is being advanced.
+	// busy is how many due jobs somebody else holds.
+	ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wall time.Time, lease time.Duration, limit int) (jobs []Job, busy int, err error)
+
+	// Setting returns the value under name, storing propose first if there is
+	// none; all nodes agree on the value.
+	Setting(ctx context.Context, name string, propose []byte) ([]byte, error)
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Credential is a provisioned key, known by its hash only.
+type Credential struct {
+	Hash     []byte // SHA-256 of the key
+	Merchant int64
+	Kind     string // "secret", "publishable", "restricted"
+	Created  time.Time
+	Revoked  bool
+}
+
+// Job is durable work: a timer or a delivery.
+type Job struct {
+	Merchant int64
+	ID       string // unique per merchant; inserting a job whose ID is taken does nothing
+	Kind     string
+	Due      time.Time // merchant's time
+	RunAt    time.Time // wall time; moves when the merchant's clock does
+	Tries    int       // how often it was claimed before
+	Payload  []byte
+}
+
+// Answer is a stored answer to an idempotent request. While Status is zero the
+// request is under way.
+type Answer struct {
+	Key         string
+	Endpoint    string    // method and path first used with the key
+	Fingerprint string    // of the parameters
+	RequestID   string    // of the first execution
+	Created     time.Time // wall
+	Status      int
+	Headers     []byte // JSON, what must be replayed beside the body
+	Body        []byte
+}
+
+// Delivery is one message on its way to one endpoint. Body never changes.
+type Delivery struct {
+	ID       string
+	Event    string // id of the message's row
+	Endpoint string
+	State    string    // pending, delivered, failed
+	Created  time.Time // merchant's time
+	Attempts []Attempt
+	Next     time.Time // merchant's time of the next attempt; zero when none is planned
+	Body     []byte
+	Version  int64
+}
+
+// Attempt is one try to deliver.
+type Attempt struct {
+	At       time.Time     `json:"at"` // wall
+	Status   int           `json:"status,omitempty"`
+	Took     time.Duration `json:"took"`
+	Error    string        `json:"error,omitempty"`
+	Response string        `json:"response,omitempty"` // excerpt
+	Manual   bool          `json:"manual,omitempty"`
+}
+
+// List asks for rows of a kind, newest first (by Sort, descending).
+type List struct {
+	Kind       string
+	Key, Value string // only rows having this resource.Key; "" for all
+	Before     string // only Sort < Before; "" for no bound
+	After      string // only Sort > After; "" for no bound
+	From       string // only Sort >= From
+	Oldest     bool   // take the oldest rows of the range instead of the newest; still returned newest first
+	Limit      int
+}
+
+// Reader reads one merchant's data.
+type Reader interface {
+	Merchant() (merchant.Merchant, error)
+	Resource(kind, id string) (resource.Row, error)
+	// ResourceBy returns the newest row of a kind with a key.
+	ResourceBy(kind, key, value string) (resource.Row, error)
+	Resources(q List) ([]resource.Row, error)
+	Payment(id string) (payment.Payment, error)
+	// Payments lists payments with an id greater than after, ascending.
+	Payments(after string, limit int) ([]payment.Payment, error)
+	Refund(id string) (payment.Refund, error)
+	// Refunds lists a payment's refunds, oldest first.
+	Refunds(paymentID string) ([]payment.Refund, error)
+	Balances() (ledger.Balances, error)
+	// Transfers lists transfers in the order they were posted, from after (a
+	// position, 0 to begin) on; it returns the position to go on from.
+	Transfers(after int64, limit int) (ts []ledger.Transfer, next int64, err error)
+	// Facts lists facts in the order they were recorded.
+	Facts(after int64, limit int) (fs []event.Fact, next int64, err error)
+	Answer(key string) (Answer, error)
+	Delivery(id string) (Delivery, error)
+	// Deliveries lists newest first; event and endpoint filter unless "".
+	Deliveries(event, endpoint string, before string, limit int) ([]Delivery, error)
+	// Jobs lists a merchant's jobs by (Due, ID).
+	Jobs(limit int) ([]Job, error)
+}
+
+// Tx reads and writes one merchant's data. Reads see the transaction's own
+// writes. A row that is read with Payment or Refund inside Update is locked
+// against other transactions until this one ends.
+type Tx interface {
+	Reader
+	// UpdateMerchant writes clock offset and profile, expecting m.Version; the
+	// stored version is one higher.
+	UpdateMerchant(m merchant.Merchant) error
+	// SetAdvancing tells ClaimDueJobs to leave the merchant's jobs alone until
+	// wall, zero to lift that.
+	SetAdvancing(until time.Time) error
+	// ShiftJobs moves RunAt of all the merchant's jobs by d.
+	ShiftJobs(d time.Duration) error
+
+	InsertResource(r resource.Row) error // ErrExists if id or Sort is taken
+	UpdateResource(r resource.Row) error // body and payment, expecting r.Version
+	DeleteResource(kind, id string) error
+
+	InsertPayment(p payment.Payment) error // stored with version 1
+	UpdatePayment(p payment.Payment) error // expecting p.Version
+	InsertRefund(r payment.Refund) error
+	UpdateRefund(r payment.Refund) error
+
+	// Post adds transfers. A transfer whose ID is there with the same content
+	// is skipped; with other content it is an error.
+	Post(ts ...ledger.Transfer) error
+	Record(f event.Fact) error
+
+	// InsertJob adds a job unless its ID is taken.
+	InsertJob(j Job) error
+	// RescheduleJob sets Due, RunAt and Payload and drops the lease.
+	RescheduleJob(j Job) error
+	DeleteJob(id string) error
+
+	// InsertAnswer claims an idempotency key: ErrExists if it is taken (and not
+	// older than Answer.Created minus a day, in which case it is replaced).
+	InsertAnswer(a Answer) error
+	FinishAnswer(a Answer) error
+	DeleteAnswer(key string) error
+
+	InsertDelivery(d Delivery) error
+	UpdateDelivery(d Delivery) error
+}
