@@ -177,7 +177,12 @@ func (e refusal) Error() string { return string(e) }
 // a link decide. It accepts what browsers and curl send (-d and -F).
 func decode(w http.ResponseWriter, r *http.Request) (Request, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, bodyBytesMax)
-	err := r.ParseMultipartForm(bodyBytesMax)
+	// ParseMultipartForm alone would hide the error of a form that is not
+	// multipart behind ErrNotMultipart.
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(bodyBytesMax)
+	}
 	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return Request{}, err

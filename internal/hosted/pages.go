@@ -7,7 +7,9 @@ import (
 	"html/template"
 	"net/http"
 	"path"
+	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 //go:embed templates
@@ -46,6 +48,9 @@ func (f frame) Mark() string { return f.Look + ".svg" }
 type summary struct {
 	Merchant, Amount, Currency string
 }
+
+// LongAmount asks for smaller type, so that the amount stays on one line.
+func (s summary) LongAmount() bool { return utf8.RuneCountInString(s.Amount) > 12 }
 
 type formPage struct {
 	frame
@@ -212,6 +217,7 @@ func (h *handler) write(w http.ResponseWriter, r *http.Request, status int, t *t
 		return
 	}
 	header := w.Header()
+	header.Set("Content-Length", strconv.Itoa(b.Len())) // for HEAD too
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Language", choose(r).Tag)
 	header.Set("Vary", "Accept-Language")

@@ -1,0 +1,342 @@
+// Package engine holds the use cases: the only place where the core, the store
+// and the rails meet. It keeps two promises. No database transaction is open
+// while a rail is called over a network. Whatever must happen after a commit is
+// a row written in that commit, so that losing the process at any instruction
+// loses nothing acknowledged and repeats nothing visible.
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/clock"
+	"github.com/ducatpay/ducat/internal/event"
+	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/id"
+	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/method"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Detail is a labelled value shown to the payer on a test page.
+type Detail struct{ Label, Value string }
+
+// Front is what the engine asks of the front end that owns a payment.
+type Front interface {
+	Name() string
+	// Tell is called for every fact about a payment of this front, in the
+	// transaction that makes it true, after core rows are written. It writes
+	// what must be written with the fact: resources, messages, deliveries.
+	Tell(t *Tx, f event.Fact, p *payment.Payment, r *payment.Refund) error
+	// TellMerchant is called for facts that concern no single payment.
+	TellMerchant(t *Tx, f event.Fact) error
+	// ReturnTo says where the payer goes after deciding, complete with
+	// parameters, and what the test page shows of the request.
+	ReturnTo(r store.Reader, p payment.Payment) (url string, details []Detail, err error)
+}
+
+// Engine runs use cases.
+type Engine struct {
+	Store  store.Store
+	Clock  clock.Clock
+	IDs    *id.Source
+	Log    *slog.Logger
+	fronts map[string]Front
+	rails  map[bool][]rail.Rail // by live
+	wake   chan struct{}
+}
+
+// New returns an engine without fronts or rails.
+func New(s store.Store, c clock.Clock, ids *id.Source, log *slog.Logger) *Engine {
+	return &Engine{
+		Store: s, Clock: c, IDs: ids, Log: log,
+		fronts: map[string]Front{}, rails: map[bool][]rail.Rail{}, wake: make(chan struct{}, 1),
+	}
+}
+
+// AddFront registers a front end. Call before serving.
+func (e *Engine) AddFront(f Front) { e.fronts[f.Name()] = f }
+
+// AddRail registers a rail for test or live payments; the first one registered
+// takes new payments. Call before serving.
+func (e *Engine) AddRail(live bool, r rail.Rail) { e.rails[live] = append(e.rails[live], r) }
+
+// Wake receives when new work may be due; the job runner waits on it.
+func (e *Engine) Wake() <-chan struct{} { return e.wake }
+
+func (e *Engine) signal() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Cause says which request makes a transaction happen; both are empty when a
+// timer or the payer does.
+type Cause struct{ RequestID, IdempotencyKey string }
+
+// Tx is a transaction of one merchant with the core's verbs.
+type Tx struct {
+	store.Tx
+	Ctx      context.Context
+	Merchant merchant.Merchant
+	At       time.Time // the merchant's time; every row of the transaction carries it
+	Wall     time.Time
+	Cause    Cause
+
+	e        *Engine
+	payments map[string]*payment.Payment
+	calls    []call
+	spent    []int // instructions of the merchant's script that were used
+}
+
+// NewID makes an id that sorts by the transaction's time.
+func (t *Tx) NewID(prefix string) string { return t.e.IDs.New(prefix, t.At) }
+
+// Random returns n random base62 characters.
+func (t *Tx) Random(n int) string { return t.e.IDs.Random(n) }
+
+type atKey struct{}
+
+// withAt makes transactions of ctx happen at a merchant's instant; it is how an
+// advancing clock gives each piece of due work its own time.
+func withAt(ctx context.Context, at time.Time) context.Context {
+	return context.WithValue(ctx, atKey{}, at)
+}
+
+// now truncates to what the store keeps.
+func now(wall time.Time) time.Time { return wall.UTC().Truncate(time.Millisecond) }
+
+// Update runs fn in a transaction. fn may run more than once.
+func (e *Engine) Update(ctx context.Context, merchantID int64, cause Cause, fn func(t *Tx) error) error {
+	var spent []int
+	err := e.Store.Update(ctx, merchantID, func(stx store.Tx) error {
+		m, err := stx.Merchant()
+		if err != nil {
+			return fmt.Errorf("merchant %d: %w", merchantID, err)
+		}
+		wall := now(e.Clock.Now())
+		t := &Tx{Tx: stx, Ctx: ctx, Merchant: m, At: m.Now(wall), Wall: wall, Cause: cause, e: e, payments: map[string]*payment.Payment{}}
+		if at, ok := ctx.Value(atKey{}).(time.Time); ok {
+			t.At = at
+		}
+		err = fn(t)
+		spent = t.spent
+		if err == nil && len(t.spent) > 0 {
+			err = t.spend(t.spent)
+		}
+		return err
+	})
+	if err != nil && len(spent) > 0 {
+		// The work was undone, the instruction that undid it was still used up.
+		if serr := e.Store.Update(ctx, merchantID, func(stx store.Tx) error {
+			m, err := stx.Merchant()
+			if err != nil {
+				return err
+			}
+			return (&Tx{Tx: stx, Merchant: m}).spend(spent)
+		}); serr != nil {
+			return serr
+		}
+	}
+	if err == nil {
+		e.signal()
+	}
+	return err
+}
+
+// View runs fn on a snapshot, with the merchant and its time.
+func (e *Engine) View(ctx context.Context, merchantID int64, fn func(r store.Reader, m merchant.Merchant, at time.Time) error) error {
+	return e.Store.View(ctx, merchantID, func(r store.Reader) error {
+		m, err := r.Merchant()
+		if err != nil {
+			return err
+		}
+		return fn(r, m, m.Now(now(e.Clock.Now())))
+	})
+}
+
+// LoadPayment reads and locks a payment. Loading it again in the same
+// transaction gives the same object.
+func (t *Tx) LoadPayment(id string) (*payment.Payment, error) {
+	if p, ok := t.payments[id]; ok {
+		return p, nil
+	}
+	p, err := t.Payment(id)
+	if err != nil {
+		return nil, fmt.Errorf("payment %s: %w", id, err)
+	}
+	t.payments[id] = &p
+	return &p, nil
+}
+
+// save writes a payment that was loaded or started in this transaction.
+func (t *Tx) save(p *payment.Payment) error {
+	if err := t.UpdatePayment(*p); err != nil {
+		return err
+	}
+	p.Version++
+	return nil
+}
+
+// state records a fact and tells the front that owns the payment.
+func (t *Tx) state(f event.Fact, p *payment.Payment, r *payment.Refund) error {
+	f.ID, f.At, f.Payment = t.NewID("fact_"), t.At, p.ID
+	if r != nil {
+		f.Refund = r.ID
+	}
+	if f.Amount.Currency == "" {
+		f.Amount = p.Amount
+	}
+	if err := t.Record(f); err != nil {
+		return err
+	}
+	front, ok := t.e.fronts[p.Front]
+	if !ok {
+		return fmt.Errorf("payment %s belongs to front %q, which is not running", p.ID, p.Front)
+	}
+	return front.Tell(t, f, p, r)
+}
+
+// Job adds durable work due at a merchant's time.
+func (t *Tx) Job(id, kind string, due time.Time, payload any) error {
+	j, err := t.job(id, kind, due, payload)
+	if err != nil {
+		return err
+	}
+	return t.InsertJob(j)
+}
+
+func (t *Tx) job(id, kind string, due time.Time, payload any) (store.Job, error) {
+	b, err := json.Marshal(payload)
+	if err != nil {
+		return store.Job{}, err
+	}
+	return store.Job{Merchant: t.Merchant.ID, ID: id, Kind: kind, Due: due, RunAt: due.Add(-t.Merchant.Offset), Payload: b}, nil
+}
+
+// Rules returns the rules of the payment's method.
+func Rules(p payment.Payment) method.Rules {
+	r, ok := method.Find(p.Product, p.Method)
+	if !ok {
+		panic("engine: payment " + p.ID + " has no rules for " + p.Product + "/" + p.Method)
+	}
+	return r
+}
+
+func (e *Engine) railFor(live bool) (rail.Rail, error) {
+	if rs := e.rails[live]; len(rs) > 0 {
+		return rs[0], nil
+	}
+	return nil, fault.New(fault.Unavailable, "method_not_available", "No acquirer is connected for live payments.")
+}
+
+func (e *Engine) rail(name string) (rail.Rail, error) {
+	for _, rs := range e.rails {
+		for _, r := range rs {
+			if r.Name() == name {
+				return r, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("rail %q is not connected", name)
+}
+
+// rules collects the simulator instructions for a step: the object's own come
+// first, then the key's. Instructions with a count are used up by being asked
+// for.
+func (t *Tx) script(p *payment.Payment, step string) ([]rail.Rule, error) {
+	own, err := decodeScript(p.Script)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := rail.Find(own, step); ok {
+		return own, nil
+	}
+	key, err := decodeScript(t.Merchant.Profile.Script)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range key {
+		if r.On == step {
+			if r.Times > 0 {
+				t.spent = append(t.spent, i)
+			}
+			return append(own, r), nil
+		}
+	}
+	return own, nil
+}
+
+func decodeScript(s string) ([]rail.Rule, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var rules []rail.Rule
+	if err := json.Unmarshal([]byte(s), &rules); err != nil {
+		return nil, fmt.Errorf("stored script: %w", err)
+	}
+	return rules, nil
+}
+
+func (t *Tx) spend(used []int) error {
+	rules, err := decodeScript(t.Merchant.Profile.Script)
+	if err != nil {
+		return err
+	}
+	var left []rail.Rule
+	for i, r := range rules {
+		for _, u := range used {
+			if u == i {
+				r.Times--
+				if r.Times <= 0 {
+					r.On = ""
+				}
+			}
+		}
+		if r.On != "" {
+			left = append(left, r)
+		}
+	}
+	b, err := json.Marshal(left)
+	if err != nil {
+		return err
+	}
+	t.Merchant.Profile.Script = string(b)
+	return t.UpdateMerchant(t.Merchant)
+}
+
+func (t *Tx) request(p *payment.Payment, id, step string) (rail.Request, error) {
+	script, err := t.script(p, step)
+	if err != nil {
+		return rail.Request{}, err
+	}
+	return rail.Request{
+		ID: id, Merchant: t.Merchant.Account, Descriptor: t.Merchant.Profile.Descriptor, Method: p.Method, Amount: p.Amount,
+		Reference: p.Attempt.Reference, Until: p.Attempt.Deadline, At: t.At, Script: script,
+	}, nil
+}
+
+// hold books an authorisation.
+func (t *Tx) hold(p *payment.Payment) error {
+	return t.Post(ledger.Transfer{ID: "authorize:" + p.ID, At: t.At, Debit: ledger.Receivable(p.Attempt.Rail), Credit: ledger.Hold, Amount: p.Amount, Payment: p.ID})
+}
+
+// release books that held funds go back to the payer and plans to tell the
+// rail so.
+func (t *Tx) release(p *payment.Payment) error {
+	if err := t.Post(ledger.Transfer{ID: "release:" + p.ID, At: t.At, Debit: ledger.Hold, Credit: ledger.Receivable(p.Attempt.Rail), Amount: p.Amount, Payment: p.ID}); err != nil {
+		return err
+	}
+	return t.planVoid(p)
+}
+
+func (t *Tx) planVoid(p *payment.Payment) error {
+	return t.Job("void:"+p.ID, JobVoid, t.At, paymentPayload{p.ID})
+}

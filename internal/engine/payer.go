@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Token names a payment on its hosted page. It carries the payment's secret:
+// whoever has it may decide.
+func Token(m merchant.Merchant, p payment.Payment) string {
+	return strconv.FormatUint(uint64(m.ID), 36) + "-" + strings.TrimPrefix(p.ID, "pay_") + "-" + p.Secret
+}
+
+func parseToken(token string) (merchantID int64, paymentID, secret string, ok bool) {
+	parts := strings.Split(token, "-")
+	if len(parts) != 3 || len(token) > 100 {
+		return 0, "", "", false
+	}
+	n, err := strconv.ParseUint(parts[0], 36, 64)
+	if err != nil {
+		return 0, "", "", false
+	}
+	return int64(n), "pay_" + parts[1], parts[2], true
+}
+
+// Visit is what the hosted page knows about a payment.
+type Visit struct {
+	Merchant merchant.Merchant
+	Payment  payment.Payment
+	ReturnTo string
+	Details  []Detail
+	At       time.Time
+}
+
+// Visit finds the payment of a token. A wrong token is store.ErrNotFound,
+// whatever is wrong with it.
+func (e *Engine) Visit(ctx context.Context, token string) (Visit, error) {
+	merchantID, paymentID, secret, ok := parseToken(token)
+	if !ok {
+		return Visit{}, store.ErrNotFound
+	}
+	var v Visit
+	read := func() error {
+		return e.View(ctx, merchantID, func(r store.Reader, m merchant.Merchant, at time.Time) (err error) {
+			v, err = e.visit(r, m, at, paymentID, secret)
+			return err
+		})
+	}
+	if err := read(); err != nil {
+		return Visit{}, err
+	}
+	if !v.Payment.Overdue(v.At) {
+		return v, nil
+	}
+	if err := e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
+		p, err := t.LoadPayment(paymentID)
+		if err != nil {
+			return err
+		}
+		_, err = t.Lapse(p)
+		return err
+	}); err != nil {
+		return Visit{}, err
+	}
+	return v, read()
+}
+
+func (e *Engine) visit(r store.Reader, m merchant.Merchant, at time.Time, paymentID, secret string) (Visit, error) {
+	p, err := r.Payment(paymentID)
+	if err != nil {
+		return Visit{}, err
+	}
+	if subtle.ConstantTimeCompare([]byte(p.Secret), []byte(secret)) != 1 {
+		return Visit{}, store.ErrNotFound
+	}
+	front, ok := e.fronts[p.Front]
+	if !ok {
+		return Visit{}, fmt.Errorf("payment %s belongs to front %q, which is not running", p.ID, p.Front)
+	}
+	to, details, err := front.ReturnTo(r, p)
+	return Visit{Merchant: m, Payment: p, ReturnTo: to, Details: details, At: at}, err
+}
+
+// errUndecidable undoes a decision that came too late to matter.
+var errUndecidable = errors.New("engine: nothing to decide")
+
+// Decide applies the payer's decision on a simulated page. Deciding about a
+// payment that is decided already changes nothing. extra are instructions the
+// payer chose on the page, put before the payment's own.
+func (e *Engine) Decide(ctx context.Context, token string, d rail.Decision, extra []rail.Rule) (Visit, error) {
+	merchantID, paymentID, _, _ := parseToken(token)
+	if _, err := e.Visit(ctx, token); err != nil {
+		return Visit{}, err
+	}
+	err := e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
+		p, err := t.LoadPayment(paymentID)
+		if err != nil {
+			return err
+		}
+		if _, err := t.Lapse(p); err != nil {
+			return err
+		}
+		return t.decide(p, d, extra)
+	})
+	if err != nil && !errors.Is(err, errUndecidable) {
+		return Visit{}, err
+	}
+	return e.Visit(ctx, token)
+}
+
+// DecidePayment is Decide for the control API: the payment is named by id.
+func (t *Tx) DecidePayment(paymentID string, d rail.Decision) error {
+	p, err := t.LoadPayment(paymentID)
+	if err != nil {
+		return err
+	}
+	if _, err := t.Lapse(p); err != nil {
+		return err
+	}
+	if err := t.decide(p, d, nil); err != nil && !errors.Is(err, errUndecidable) {
+		return err
+	}
+	return nil
+}
+
+func (t *Tx) decide(p *payment.Payment, d rail.Decision, extra []rail.Rule) error {
+	if p.State() != payment.AwaitingPayer {
+		return nil
+	}
+	r, err := t.e.rail(p.Attempt.Rail)
+	if err != nil {
+		return err
+	}
+	sim, ok := r.(rail.Simulated)
+	if !ok {
+		return errUndecidable
+	}
+	req, err := t.request(p, p.ID, "approve")
+	if err != nil {
+		return err
+	}
+	req.Script = append(append([]rail.Rule(nil), extra...), req.Script...)
+	plan := sim.Decide(req, d)
+	if len(plan) == 0 {
+		return nil
+	}
+	if plan[0].After > 0 {
+		if err := p.Act(); err != nil {
+			return err
+		}
+		if err := t.save(p); err != nil {
+			return err
+		}
+	}
+	for i, n := range plan {
+		if n.After <= 0 {
+			if err := t.ApplyNotice(n.Notice); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := t.Job(fmt.Sprintf("notice:%s:%d", p.ID, i), JobNotice, t.At.Add(n.After), n.Notice); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,606 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/event"
+	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/rail"
+)
+
+// Kinds of job the engine handles.
+const (
+	JobExpire = "expire" // a waiting attempt's deadline
+	JobNotice = "notice" // something a simulated wallet will say
+	JobVoid   = "void"   // give held funds back at the rail
+	JobRefund = "refund" // ask the rail for a refund
+	JobCall   = "call"   // find out the outcome of a call whose process died
+	JobSettle = "settle" // pending proceeds of a day become available
+)
+
+type paymentPayload struct {
+	Payment string `json:"payment"`
+}
+
+type refundPayload struct {
+	Refund  string `json:"refund"`
+	Payment string `json:"payment"`
+}
+
+type settlePayload struct {
+	Day time.Time `json:"day"`
+}
+
+// call is a request to a rail that is made between two transactions.
+type call struct {
+	Verb    string       `json:"verb"` // authorize, capture
+	Payment string       `json:"payment"`
+	Rail    string       `json:"rail"`
+	Request rail.Request `json:"request"`
+}
+
+func (c call) jobID() string { return "call:" + c.Request.ID }
+
+// callPatience is how long a call's outcome may stay unknown before the job
+// runner asks the rail again. It is longer than any request may take.
+const callPatience = 2 * time.Minute
+
+// perform asks the rail. It is called outside transactions unless the rail is
+// local.
+func perform(ctx context.Context, r rail.Rail, c call) (rail.Outcome, error) {
+	switch c.Verb {
+	case "authorize":
+		return r.Authorize(ctx, c.Request)
+	case "capture":
+		return r.Capture(ctx, c.Request)
+	}
+	return rail.Outcome{}, fmt.Errorf("engine: unknown call %q", c.Verb)
+}
+
+// ask asks a local rail at once and settles; for any other it records that it
+// will be asked after this transaction.
+func (t *Tx) ask(p *payment.Payment, c call) error {
+	r, err := t.e.rail(c.Rail)
+	if err != nil {
+		return err
+	}
+	if r.Local() {
+		out, err := perform(t.Ctx, r, c)
+		if err != nil {
+			return err
+		}
+		return t.settle(p, c, out)
+	}
+	t.calls = append(t.calls, c)
+	return t.Job(c.jobID(), JobCall, t.At.Add(callPatience), c)
+}
+
+// Start begins a payment and asks a rail to authorise it. The payment has to
+// carry everything but its id, secret and time. For a rail over the network the
+// payment is still started, not redirected, when Start returns.
+func (t *Tx) Start(p payment.Payment) (*payment.Payment, error) {
+	r, err := t.e.railFor(t.Merchant.Live)
+	if err != nil {
+		return nil, err
+	}
+	rules := Rules(p)
+	p.ID, p.Created, p.Secret = t.NewID("pay_"), t.At, t.Random(22)
+	p = payment.New(p, t.NewID("att_"), r.Name(), t.At.Add(rules.PendingFor))
+	t.payments[p.ID] = &p
+	req, err := t.request(&p, p.ID, "authorize")
+	if err != nil {
+		return nil, err
+	}
+	c := call{Verb: "authorize", Payment: p.ID, Rail: r.Name(), Request: req}
+	if r.Local() {
+		out, err := perform(t.Ctx, r, c)
+		if err != nil {
+			return nil, err
+		}
+		if out.Status != rail.Redirect {
+			return nil, fault.New(fault.Internal, "processing_error", "The wallet could not start the payment.")
+		}
+		if err := p.Redirect(out.Reference); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.InsertPayment(p); err != nil {
+		return nil, err
+	}
+	p.Version = 1
+	if !r.Local() {
+		if err := t.ask(&p, c); err != nil {
+			return nil, err
+		}
+	}
+	return &p, t.Job("expire:"+p.ID, JobExpire, p.Attempt.Deadline, paymentPayload{p.ID})
+}
+
+// Capture moves all authorised funds to the merchant, under an operation name
+// that is the idempotency key towards the rail. The caller must have obtained
+// the capability in this transaction. For a rail over the network the outcome
+// is known only after the transaction (see Execute).
+func (t *Tx) Capture(p *payment.Payment, proof payment.Capturable, operation string) error {
+	proof.Begin(operation)
+	req, err := t.request(p, operation, "capture")
+	if err != nil {
+		return err
+	}
+	c := call{Verb: "capture", Payment: p.ID, Rail: p.Attempt.Rail, Request: req}
+	r, err := t.e.rail(c.Rail)
+	if err != nil {
+		return err
+	}
+	if !r.Local() {
+		if err := t.save(p); err != nil {
+			return err
+		}
+	}
+	return t.ask(p, c)
+}
+
+// settle applies the outcome of a call. Applying it again changes nothing.
+func (t *Tx) settle(p *payment.Payment, c call, out rail.Outcome) error {
+	switch c.Verb {
+	case "authorize":
+		if p.State() != payment.Started {
+			return nil
+		}
+		if out.Status == rail.Redirect {
+			if err := p.Redirect(out.Reference); err != nil {
+				return err
+			}
+			return t.save(p)
+		}
+		return t.refuse(p, payment.Reason(out.Reason))
+	case "capture":
+		if p.Attempt.Claim != c.Request.ID {
+			return nil
+		}
+		if out.Status == rail.Done {
+			return t.captured(p, c.Request.ID)
+		}
+		return t.refuse(p, payment.Reason(out.Reason))
+	}
+	return fmt.Errorf("engine: unknown call %q", c.Verb)
+}
+
+// captured books a capture: the funds are the merchant's, less the fee, and
+// available on the settlement day.
+func (t *Tx) captured(p *payment.Payment, operation string) error {
+	if err := p.Capture(operation, p.Amount, t.At); err != nil {
+		return err
+	}
+	if err := t.save(p); err != nil {
+		return err
+	}
+	day := t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, t.Merchant.Profile.SettlementDays)
+	fee := t.Merchant.Fee(p.Amount)
+	pending := ledger.Pending(day)
+	ts := []ledger.Transfer{{ID: "capture:" + p.ID, At: t.At, Debit: ledger.Hold, Credit: pending, Amount: p.Amount, Payment: p.ID}}
+	if fee.Minor > 0 {
+		ts = append(ts, ledger.Transfer{ID: "fee:" + p.ID, At: t.At, Debit: pending, Credit: ledger.Fees, Amount: fee, Payment: p.ID})
+	}
+	if err := t.Post(ts...); err != nil {
+		return err
+	}
+	if err := t.DeleteJob("expire:" + p.ID); err != nil {
+		return err
+	}
+	if err := t.Job("settle:"+day.Format(time.DateOnly), JobSettle, day, settlePayload{day}); err != nil {
+		return err
+	}
+	return t.state(event.Fact{Kind: event.Captured, Fee: fee, Due: day}, p, nil)
+}
+
+// refuse ends an attempt that payer, wallet or rail turned down; funds that
+// were held go back.
+func (t *Tx) refuse(p *payment.Payment, why payment.Reason) error {
+	held, err := p.Refuse(why)
+	if err != nil {
+		return err
+	}
+	if err := t.save(p); err != nil {
+		return err
+	}
+	if err := t.DeleteJob("expire:" + p.ID); err != nil {
+		return err
+	}
+	f := event.Fact{Kind: event.Declined, Reason: string(why)}
+	if held {
+		f.Kind = event.CaptureDeclined
+		if err := t.release(p); err != nil {
+			return err
+		}
+	}
+	return t.state(f, p, nil)
+}
+
+// Lapse applies an overdue deadline, if there is one, and reports whether it
+// did. Everyone who is about to rely on a payment's state calls it first, so
+// that a timer that fires late never matters.
+func (t *Tx) Lapse(p *payment.Payment) (bool, error) {
+	if !p.Overdue(t.At) || p.Attempt.Claim != "" {
+		return false, nil
+	}
+	held, err := p.Expire(t.At)
+	if err != nil {
+		return false, err
+	}
+	if err := t.save(p); err != nil {
+		return false, err
+	}
+	if err := t.DeleteJob("expire:" + p.ID); err != nil {
+		return false, err
+	}
+	if held {
+		if err := t.release(p); err != nil {
+			return false, err
+		}
+	}
+	return true, t.state(event.Fact{Kind: event.Expired}, p, nil)
+}
+
+// Refund starts sending captured funds back. The refund window is a rule of the
+// method; the moment of the request counts.
+func (t *Tx) Refund(p *payment.Payment, proof payment.Refundable, prefix string, prepare func(r *payment.Refund) error) (*payment.Refund, error) {
+	rules := Rules(*p)
+	if t.At.After(p.CapturedAt().Add(rules.RefundFor)) {
+		return nil, fault.New(fault.Conflict, "refund_window", "The refund window has passed.")
+	}
+	r := proof.Refund(t.NewID(prefix), t.At)
+	if err := t.save(p); err != nil {
+		return nil, err
+	}
+	if err := t.InsertRefund(r); err != nil {
+		return nil, err
+	}
+	r.Version = 1
+	if err := t.Post(ledger.Transfer{ID: "refund:" + r.ID, At: t.At, Debit: ledger.Available, Credit: ledger.Receivable(p.Attempt.Rail), Amount: r.Amount, Payment: p.ID}); err != nil {
+		return nil, err
+	}
+	if err := prepare(&r); err != nil {
+		return nil, err
+	}
+	if err := t.state(event.Fact{Kind: event.RefundCreated, Amount: r.Amount}, p, &r); err != nil {
+		return nil, err
+	}
+	rl, err := t.e.rail(p.Attempt.Rail)
+	if err != nil {
+		return nil, err
+	}
+	if !rl.Local() {
+		return &r, t.Job("refund:"+r.ID, JobRefund, t.At, refundPayload{r.ID, p.ID})
+	}
+	req, err := t.refundRequest(p, &r)
+	if err != nil {
+		return nil, err
+	}
+	out, err := rl.Refund(t.Ctx, req)
+	if err != nil {
+		// The simulated outage ends; the job asks again.
+		return &r, t.Job("refund:"+r.ID, JobRefund, t.At.Add(time.Minute), refundPayload{r.ID, p.ID})
+	}
+	return &r, t.refundOutcome(p, &r, out)
+}
+
+func (t *Tx) refundRequest(p *payment.Payment, r *payment.Refund) (rail.Request, error) {
+	req, err := t.request(p, r.ID, "refund")
+	req.Amount = r.Amount
+	if _, scripted := rail.Find(req.Script, "refund"); !scripted && t.Merchant.Profile.RefundSynchronous {
+		req.Script = append(req.Script, rail.Rule{On: "refund", Do: "done"})
+	}
+	return req, err
+}
+
+func (t *Tx) refundOutcome(p *payment.Payment, r *payment.Refund, out rail.Outcome) error {
+	switch out.Status {
+	case rail.Done:
+		return t.refundDone(p, r)
+	case rail.Refused:
+		return t.refundFailed(p, r, payment.Reason(out.Reason))
+	case rail.Waiting:
+		if out.Final == 0 {
+			return nil // a notice will come from outside
+		}
+		n := rail.Notice{ID: r.ID, Kind: rail.RefundDone, Payment: p.ID, Refund: r.ID}
+		if out.Final == rail.Refused {
+			n.Kind, n.Reason = rail.RefundRefused, out.Reason
+		}
+		return t.Job("notice:"+r.ID, JobNotice, t.At.Add(out.After), n)
+	}
+	return fmt.Errorf("refund %s: rail answered %d", r.ID, out.Status)
+}
+
+func (t *Tx) refundDone(p *payment.Payment, r *payment.Refund) error {
+	if r.State() != payment.RefundPending {
+		return nil
+	}
+	if err := r.Succeed(); err != nil {
+		return err
+	}
+	if err := t.saveRefund(r); err != nil {
+		return err
+	}
+	return t.state(event.Fact{Kind: event.RefundSucceeded, Amount: r.Amount}, p, r)
+}
+
+func (t *Tx) refundFailed(p *payment.Payment, r *payment.Refund, why payment.Reason) error {
+	if r.State() != payment.RefundPending {
+		return nil
+	}
+	if err := r.Fail(p, why); err != nil {
+		return err
+	}
+	if err := t.saveRefund(r); err != nil {
+		return err
+	}
+	if err := t.save(p); err != nil {
+		return err
+	}
+	if err := t.Post(ledger.Transfer{ID: "refund_failed:" + r.ID, At: t.At, Debit: ledger.Receivable(p.Attempt.Rail), Credit: ledger.Available, Amount: r.Amount, Payment: p.ID}); err != nil {
+		return err
+	}
+	return t.state(event.Fact{Kind: event.RefundFailed, Amount: r.Amount, Reason: string(why)}, p, r)
+}
+
+func (t *Tx) saveRefund(r *payment.Refund) error {
+	if err := t.UpdateRefund(*r); err != nil {
+		return err
+	}
+	r.Version++
+	return nil
+}
+
+// ApplyNotice applies what a rail told us. It is the one door: saying the same
+// thing twice, late, or in another order changes nothing that was settled.
+func (t *Tx) ApplyNotice(n rail.Notice) error {
+	p, err := t.LoadPayment(n.Payment)
+	if err != nil {
+		return err
+	}
+	if _, err := t.Lapse(p); err != nil {
+		return err
+	}
+	switch n.Kind {
+	case rail.PaymentApproved:
+		return t.approved(p, n)
+	case rail.PaymentRefused:
+		if s := p.State(); s == payment.AwaitingPayer || s == payment.Processing {
+			return t.refuse(p, payment.Reason(n.Reason))
+		}
+		return nil
+	case rail.RefundDone, rail.RefundRefused:
+		r, err := t.Tx.Refund(n.Refund)
+		if err != nil {
+			return err
+		}
+		if n.Kind == rail.RefundDone {
+			return t.refundDone(p, &r)
+		}
+		return t.refundFailed(p, &r, payment.Reason(n.Reason))
+	}
+	return fmt.Errorf("notice %s: unknown kind %q", n.ID, n.Kind)
+}
+
+func (t *Tx) approved(p *payment.Payment, n rail.Notice) error {
+	switch p.State() {
+	case payment.Authorized, payment.Captured:
+		return nil
+	case payment.Declined, payment.Expired, payment.Voided:
+		// The wallet took the payer's money after we had given up: it goes back,
+		// and the state the merchant was told stays.
+		t.e.Log.Warn("late authorisation, money goes back to the payer", "payment", p.ID, "state", p.State().String())
+		return t.planVoid(p)
+	}
+	ev := payment.Evidence{At: t.At, Until: Rules(*p).AuthorizedUntil(t.At), Reference: n.Reference, Payer: n.Payer}
+	if err := p.Approve(ev); err != nil {
+		return err
+	}
+	if err := t.save(p); err != nil {
+		return err
+	}
+	if err := t.hold(p); err != nil {
+		return err
+	}
+	j, err := t.job("expire:"+p.ID, JobExpire, p.Attempt.Deadline, paymentPayload{p.ID})
+	if err != nil {
+		return err
+	}
+	if err := t.RescheduleJob(j); err != nil {
+		return err
+	}
+	return t.state(event.Fact{Kind: event.Authorized}, p, nil)
+}
+
+// Notice applies what a rail told us, in a transaction of its own.
+func (e *Engine) Notice(ctx context.Context, merchantID int64, n rail.Notice) error {
+	return e.Update(ctx, merchantID, Cause{}, func(t *Tx) error { return t.ApplyNotice(n) })
+}
+
+// settleDay makes the pending proceeds of a day available.
+func (t *Tx) settleDay(day time.Time) error {
+	balances, err := t.Balances()
+	if err != nil {
+		return err
+	}
+	pending := ledger.Pending(day)
+	moved := false
+	for k, v := range balances {
+		if k.Account != pending || v == 0 {
+			continue
+		}
+		tr := ledger.Transfer{ID: "settle:" + day.Format(time.DateOnly) + ":" + string(k.Currency), At: t.At, Debit: pending, Credit: ledger.Available, Amount: money.Of(max(v, -v), k.Currency)}
+		if v < 0 {
+			tr.Debit, tr.Credit = tr.Credit, tr.Debit
+		}
+		if err := t.Post(tr); err != nil {
+			return err
+		}
+		moved = true
+	}
+	if !moved {
+		return nil
+	}
+	f := event.Fact{ID: t.NewID("fact_"), Kind: event.FundsAvailable, At: t.At, Due: day}
+	if err := t.Record(f); err != nil {
+		return err
+	}
+	for _, front := range t.e.fronts {
+		if err := front.TellMerchant(t, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run does the work of one of the engine's jobs and removes it, in one
+// transaction (rails over the network are asked before it).
+func (e *Engine) Run(ctx context.Context, j jobRef) error {
+	switch j.Kind {
+	case JobExpire:
+		var pl paymentPayload
+		return e.inJob(ctx, j, &pl, func(t *Tx) error {
+			p, err := t.LoadPayment(pl.Payment)
+			if err != nil {
+				return err
+			}
+			if lapsed, err := t.Lapse(p); lapsed || err != nil {
+				return err
+			}
+			if p.State().Waiting() { // a capture is under way: look again
+				again, err := t.job(j.ID, JobExpire, later(p.Attempt.Deadline, t.At).Add(time.Second), pl)
+				if err != nil {
+					return err
+				}
+				if err := t.RescheduleJob(again); err != nil {
+					return err
+				}
+				return errKeepJob
+			}
+			return nil
+		})
+	case JobNotice:
+		var n rail.Notice
+		return e.inJob(ctx, j, &n, func(t *Tx) error { return t.ApplyNotice(n) })
+	case JobSettle:
+		var pl settlePayload
+		return e.inJob(ctx, j, &pl, func(t *Tx) error { return t.settleDay(pl.Day) })
+	case JobVoid:
+		return e.runVoid(ctx, j)
+	case JobRefund:
+		return e.runRefund(ctx, j)
+	case JobCall:
+		var c call
+		if err := json.Unmarshal(j.Payload, &c); err != nil {
+			return err
+		}
+		return e.resume(ctx, j.Merchant, []call{c}, Cause{}, nil)
+	}
+	return fmt.Errorf("job %s: unknown kind %q", j.ID, j.Kind)
+}
+
+var errKeepJob = errors.New("engine: job stays")
+
+// inJob runs fn and deletes the job in one transaction.
+func (e *Engine) inJob(ctx context.Context, j jobRef, payload any, fn func(t *Tx) error) error {
+	if err := json.Unmarshal(j.Payload, payload); err != nil {
+		return fmt.Errorf("job %s: %w", j.ID, err)
+	}
+	return e.Update(ctx, j.Merchant, Cause{}, func(t *Tx) error {
+		switch err := fn(t); {
+		case errors.Is(err, errKeepJob):
+			return nil
+		case err != nil:
+			return err
+		}
+		return t.DeleteJob(j.ID)
+	})
+}
+
+// prepare reads what a request to a rail needs, in a transaction of its own.
+func (e *Engine) prepare(ctx context.Context, merchantID int64, paymentID, requestID, step string) (p payment.Payment, req rail.Request, err error) {
+	err = e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
+		loaded, err := t.LoadPayment(paymentID)
+		if err != nil {
+			return err
+		}
+		p = *loaded
+		req, err = t.request(loaded, requestID, step)
+		return err
+	})
+	return p, req, err
+}
+
+func (e *Engine) runVoid(ctx context.Context, j jobRef) error {
+	var pl paymentPayload
+	if err := json.Unmarshal(j.Payload, &pl); err != nil {
+		return err
+	}
+	p, req, err := e.prepare(ctx, j.Merchant, pl.Payment, pl.Payment+":void", "void")
+	if err != nil {
+		return err
+	}
+	r, err := e.rail(p.Attempt.Rail)
+	if err != nil {
+		return err
+	}
+	out, err := r.Void(ctx, req)
+	if err != nil {
+		return fmt.Errorf("void %s: %w", p.ID, err)
+	}
+	if out.Status != rail.Done {
+		return fmt.Errorf("void %s: rail answered %q; it is asked again until the payer has the money", p.ID, out.Reason)
+	}
+	return e.inJob(ctx, j, &pl, func(*Tx) error { return nil })
+}
+
+func (e *Engine) runRefund(ctx context.Context, j jobRef) error {
+	var pl refundPayload
+	if err := json.Unmarshal(j.Payload, &pl); err != nil {
+		return err
+	}
+	var req rail.Request
+	var name string
+	if err := e.Update(ctx, j.Merchant, Cause{}, func(t *Tx) error {
+		p, err := t.LoadPayment(pl.Payment)
+		if err != nil {
+			return err
+		}
+		ref, err := t.Tx.Refund(pl.Refund)
+		if err != nil {
+			return err
+		}
+		name = p.Attempt.Rail
+		req, err = t.refundRequest(p, &ref)
+		return err
+	}); err != nil {
+		return err
+	}
+	r, err := e.rail(name)
+	if err != nil {
+		return err
+	}
+	out, err := r.Refund(ctx, req)
+	if err != nil {
+		return fmt.Errorf("refund %s: %w", pl.Refund, err)
+	}
+	return e.inJob(ctx, j, &pl, func(t *Tx) error {
+		p, err := t.LoadPayment(pl.Payment)
+		if err != nil {
+			return err
+		}
+		ref, err := t.Tx.Refund(pl.Refund)
+		if err != nil {
+			return err
+		}
+		return t.refundOutcome(p, &ref, out)
+	})
+}

@@ -1,0 +1,111 @@
+// Package job runs durable work: jobs are rows written in the transaction that
+// makes them necessary; the runner leases those that are due and hands them to
+// whoever registered for their kind. A handler removes or reschedules its job in
+// its own transaction; if it returns an error, or the process dies, the job is
+// done again later, so handlers must be harmless when repeated.
+package job
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/clock"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Handler does one job.
+type Handler func(ctx context.Context, j store.Job) error
+
+// Runner claims and runs due jobs.
+type Runner struct {
+	Store    store.Store
+	Clock    clock.Clock
+	Log      *slog.Logger
+	Wake     <-chan struct{} // receives when new work may be due
+	Handlers map[string]Handler
+	Workers  int // jobs run at once; 0 means 8
+}
+
+const (
+	// lease is how long a job belongs to the worker that claimed it: longer
+	// than any handler may take.
+	lease = 2 * time.Minute
+	// batch is how many jobs are claimed in one transaction.
+	batch = 64
+	// poll is how often other nodes' new work is looked for.
+	poll = time.Second
+)
+
+// backoff is how long after the n-th failed try a job is tried again.
+func backoff(n int) time.Duration {
+	return min(time.Second<<min(n, 12), time.Hour)
+}
+
+// Run works until ctx ends, then returns when the jobs in hand are done.
+func (r *Runner) Run(ctx context.Context) {
+	workers := r.Workers
+	if workers == 0 {
+		workers = 8
+	}
+	queue := make(chan store.Job)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for j := range queue {
+				// A job in hand is finished even when the server stops.
+				r.Do(context.WithoutCancel(ctx), j)
+			}
+		})
+	}
+	defer wg.Wait()
+	defer close(queue)
+	for ctx.Err() == nil {
+		jobs, next, err := r.Store.ClaimDueJobs(ctx, r.Clock.Now(), lease, batch)
+		if err != nil {
+			if ctx.Err() == nil {
+				r.Log.Error("cannot claim jobs", "error", err)
+			}
+			r.Clock.Wait(ctx, poll, nil)
+			continue
+		}
+		for _, j := range jobs {
+			queue <- j
+		}
+		if len(jobs) == batch {
+			continue
+		}
+		wait := poll
+		if !next.IsZero() {
+			wait = min(max(next.Sub(r.Clock.Now()), time.Millisecond), poll)
+		}
+		r.Clock.Wait(ctx, wait, r.Wake)
+	}
+}
+
+// Do runs one claimed job. A failed one is rescheduled.
+func (r *Runner) Do(ctx context.Context, j store.Job) {
+	h, ok := r.Handlers[j.Kind]
+	if !ok {
+		r.Log.Error("no handler for job", "job", j.ID, "kind", j.Kind)
+		return
+	}
+	err := h(ctx, j)
+	if err == nil {
+		return
+	}
+	again := backoff(j.Tries)
+	r.Log.Warn("job failed, will be tried again", "job", j.ID, "kind", j.Kind, "tries", j.Tries+1, "in", again, "error", err)
+	if err := r.Store.Update(ctx, j.Merchant, func(tx store.Tx) error {
+		m, err := tx.Merchant()
+		if err != nil {
+			return err
+		}
+		j.RunAt = r.Clock.Now().UTC().Truncate(time.Millisecond).Add(again)
+		j.Due = m.Now(j.RunAt)
+		return tx.RescheduleJob(j)
+	}); err != nil {
+		r.Log.Error("cannot reschedule job; its lease will lapse", "job", j.ID, "error", err)
+	}
+}

@@ -1,0 +1,159 @@
+// Package simrail is the simulated wallet: it authorises by redirect to our own
+// page, approves or declines as the payer decides there, captures, refunds and
+// gives back. It decides in-process and keeps no state: what it answers is a
+// function of the request and of the instructions (rail.Rule) in force, so a
+// repeated request gets the same answer.
+package simrail
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/method"
+	"github.com/ducatpay/ducat/internal/rail"
+)
+
+// ApprovalDelay is how long after the payer's approval the wallet confirms the
+// funds, unless instructed otherwise. It is longer than a redirect takes, so
+// that a merchant who looks only when the payer returns learns to wait for the
+// notification.
+const ApprovalDelay = time.Second
+
+// Rail implements rail.Simulated.
+type Rail struct{}
+
+var _ rail.Simulated = Rail{}
+
+// Name implements rail.Rail.
+func (Rail) Name() string { return "simrail" }
+
+// Local implements rail.Rail.
+func (Rail) Local() bool { return true }
+
+// errOutage is what a scripted outage looks like to the engine.
+var errOutage = errors.New("simrail: scripted outage")
+
+// Authorize sends the payer to our page, unless instructed to be unavailable.
+func (Rail) Authorize(_ context.Context, r rail.Request) (rail.Outcome, error) {
+	if rule, ok := rail.Find(r.Script, "authorize"); ok {
+		switch rule.Do {
+		case "unavailable":
+			return rail.Outcome{}, fault.New(fault.Unavailable, "method_not_available", "The payment method cannot be used at present.")
+		case "error":
+			return rail.Outcome{}, fault.New(fault.Internal, "processing_error", "The wallet failed unexpectedly.").Because(errOutage)
+		case "decline":
+			return rail.Outcome{Status: rail.Refused, Reason: rule.Reason}, nil
+		}
+	}
+	return rail.Outcome{Status: rail.Redirect}, nil
+}
+
+// Decide plans the notices that follow from the payer's decision.
+func (Rail) Decide(r rail.Request, d rail.Decision) []rail.Planned {
+	notice := rail.Notice{ID: r.ID + ":" + string(d), Payment: r.ID}
+	switch d {
+	case rail.Decline:
+		notice.Kind, notice.Reason = rail.PaymentRefused, "payer_declined"
+		return []rail.Planned{{Notice: notice}}
+	case rail.Abort:
+		notice.Kind, notice.Reason = rail.PaymentRefused, "payer_aborted"
+		return []rail.Planned{{Notice: notice}}
+	}
+	notice.Kind, notice.Reference, notice.Payer = rail.PaymentApproved, reference(r), payer(r)
+	plan := []rail.Planned{{After: ApprovalDelay, Notice: notice}}
+	rule, ok := rail.Find(r.Script, "approve")
+	if !ok {
+		return plan
+	}
+	delay := time.Duration(rule.DelaySeconds) * time.Second
+	switch rule.Do {
+	case "decline", "error":
+		notice.Kind, notice.Reason = rail.PaymentRefused, rule.Reason
+		if notice.Reason == "" {
+			notice.Reason = "processing_error"
+		}
+		plan[0].Notice, plan[0].After = notice, 0
+	case "delay":
+		plan[0].After = delay
+	case "duplicate":
+		plan = append(plan, rail.Planned{After: plan[0].After + delay, Notice: notice})
+	case "late":
+		// After the payer's time is over, whatever is left of it.
+		plan[0].After = r.Until.Sub(r.At) + max(delay, time.Second)
+	}
+	return plan
+}
+
+// Capture moves authorised funds, unless instructed to refuse.
+func (Rail) Capture(_ context.Context, r rail.Request) (rail.Outcome, error) {
+	if rule, ok := rail.Find(r.Script, "capture"); ok {
+		switch rule.Do {
+		case "decline":
+			return rail.Outcome{Status: rail.Refused, Reason: orDefault(rule.Reason, "processing_error")}, nil
+		case "error":
+			return rail.Outcome{}, errOutage
+		}
+	}
+	return rail.Outcome{Status: rail.Done, Reference: r.Reference}, nil
+}
+
+// Void gives held funds back to the payer.
+func (Rail) Void(_ context.Context, r rail.Request) (rail.Outcome, error) {
+	if rule, ok := rail.Find(r.Script, "void"); ok && rule.Do == "error" {
+		return rail.Outcome{}, errOutage
+	}
+	return rail.Outcome{Status: rail.Done}, nil
+}
+
+// Refund sends captured funds back; wallets decide refunds asynchronously.
+func (Rail) Refund(_ context.Context, r rail.Request) (rail.Outcome, error) {
+	delay := 2 * time.Second
+	for _, m := range method.All() {
+		if m.Method == r.Method {
+			delay = m.RefundDelay
+		}
+	}
+	rule, ok := rail.Find(r.Script, "refund")
+	if ok {
+		if rule.DelaySeconds > 0 {
+			delay = time.Duration(rule.DelaySeconds) * time.Second
+		}
+		switch rule.Do {
+		case "decline":
+			return rail.Outcome{Status: rail.Waiting, After: delay, Final: rail.Refused, Reason: orDefault(rule.Reason, "declined")}, nil
+		case "pending":
+			return rail.Outcome{Status: rail.Waiting, After: -1}, nil
+		case "done":
+			return rail.Outcome{Status: rail.Done}, nil
+		case "error":
+			return rail.Outcome{}, errOutage
+		}
+	}
+	return rail.Outcome{Status: rail.Waiting, After: delay, Final: rail.Done}, nil
+}
+
+func orDefault(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
+}
+
+func digits(seed string) uint64 {
+	h := sha256.Sum256([]byte(seed))
+	return binary.BigEndian.Uint64(h[:8])
+}
+
+// reference is the wallet's trade number: the date, then digits that depend on
+// the attempt only.
+func reference(r rail.Request) string {
+	return fmt.Sprintf("%s22001%015d", r.At.UTC().Format("20060102"), digits("trade:"+r.ID)%1e15)
+}
+
+// payer is the wallet's number for the payer.
+func payer(r rail.Request) string { return fmt.Sprintf("2088%012d", digits("payer:"+r.ID)%1e12) }

@@ -1,0 +1,197 @@
+// Package webhook delivers messages to merchants' endpoints: durable, retried
+// on the front end's timetable, signed by the front end at every attempt. It
+// knows no wire format. A message's body is rendered once and never changes.
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/clock"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/safehttp"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Job is the kind of job that delivers a message.
+const Job = "deliver"
+
+// States of a delivery.
+const (
+	Pending   = "pending"
+	Delivered = "delivered"
+	Failed    = "failed"
+)
+
+// attemptsKept is how many attempts of a delivery are remembered; the newest
+// win.
+const attemptsKept = 32
+
+// excerptMax is how much of an endpoint's answer is kept, in bytes.
+const excerptMax = 2048
+
+// Front is what the deliverer asks of the front end that wrote a message.
+type Front interface {
+	Name() string
+	// Target returns where an endpoint's messages go, or false if it is gone or
+	// disabled.
+	Target(r store.Reader, endpoint string) (url string, ok bool, err error)
+	// Sign returns the headers of one attempt, made at a wall time.
+	Sign(r store.Reader, endpoint string, body []byte, wall time.Time) (http.Header, error)
+	// RetryAfter returns how long after the n-th attempt (from 1) to try again.
+	RetryAfter(live bool, n int) (time.Duration, bool)
+	// Answered is called when a delivery reached its end for the endpoint, in
+	// the transaction that records it.
+	Answered(tx store.Tx, d store.Delivery) error
+}
+
+// Payload is what a delivery job carries.
+type Payload struct {
+	Front    string `json:"front"`
+	Delivery string `json:"delivery"`
+	Manual   bool   `json:"manual,omitempty"`
+}
+
+// Deliverer makes attempts.
+type Deliverer struct {
+	Store  store.Store
+	Clock  clock.Clock
+	Log    *slog.Logger
+	Test   *safehttp.Client // for test merchants: any address, plain HTTP too
+	Live   *safehttp.Client
+	Fronts map[string]Front
+	// Observe is called after every attempt, for metrics; may be nil.
+	Observe func(ok bool, took time.Duration)
+}
+
+// Deliver handles a delivery job: one attempt, whose result is recorded with
+// the plan for the next.
+func (d *Deliverer) Deliver(ctx context.Context, j store.Job) error {
+	var pl Payload
+	if err := json.Unmarshal(j.Payload, &pl); err != nil {
+		return fmt.Errorf("job %s: %w", j.ID, err)
+	}
+	front, ok := d.Fronts[pl.Front]
+	if !ok {
+		return fmt.Errorf("job %s: front %q is not running", j.ID, pl.Front)
+	}
+	wall := d.Clock.Now()
+	var (
+		dv      store.Delivery
+		m       merchant.Merchant
+		url     string
+		headers http.Header
+		live    bool
+	)
+	err := d.Store.View(ctx, j.Merchant, func(r store.Reader) (err error) {
+		if m, err = r.Merchant(); err != nil {
+			return err
+		}
+		if dv, err = r.Delivery(pl.Delivery); err != nil {
+			return err
+		}
+		if url, live, err = front.Target(r, dv.Endpoint); err != nil || !live {
+			return err
+		}
+		headers, err = front.Sign(r, dv.Endpoint, dv.Body, wall)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && (!live || dv.State == Delivered && !pl.Manual) {
+		// Nothing to deliver, or nobody to deliver to: the plan ends here.
+		return d.Store.Update(ctx, j.Merchant, func(tx store.Tx) error { return tx.DeleteJob(j.ID) })
+	}
+	if err != nil {
+		return err
+	}
+	at := d.attempt(ctx, m, url, headers, dv.Body, wall)
+	at.Manual = pl.Manual
+	return d.record(ctx, j, pl, front, at)
+}
+
+func (d *Deliverer) attempt(ctx context.Context, m merchant.Merchant, url string, headers http.Header, body []byte, wall time.Time) store.Attempt {
+	client := d.Test
+	if m.Live {
+		client = d.Live
+	}
+	at := store.Attempt{At: wall}
+	res, err := client.Post(ctx, url, headers, body)
+	at.Took = clock.Since(wall)
+	if err != nil {
+		at.Error = err.Error()
+	} else {
+		at.Status, at.Response = res.Status, string(res.Body[:min(len(res.Body), excerptMax)])
+	}
+	if d.Observe != nil {
+		d.Observe(succeeded(at), at.Took)
+	}
+	return at
+}
+
+func succeeded(a store.Attempt) bool { return a.Status >= 200 && a.Status < 300 }
+
+// record writes the attempt and what follows from it.
+func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front Front, at store.Attempt) error {
+	return d.Store.Update(ctx, j.Merchant, func(tx store.Tx) error {
+		m, err := tx.Merchant()
+		if err != nil {
+			return err
+		}
+		dv, err := tx.Delivery(pl.Delivery)
+		if err != nil {
+			return err
+		}
+		dv.Attempts = append(dv.Attempts, at)
+		if n := len(dv.Attempts); n > attemptsKept {
+			dv.Attempts = dv.Attempts[n-attemptsKept:]
+		}
+		planned := false
+		switch {
+		case succeeded(at):
+			dv.State = Delivered
+		case dv.State == Delivered || pl.Manual:
+			// A manual resend changes neither the result nor the plan.
+		default:
+			if after, ok := front.RetryAfter(m.Live, automatic(dv.Attempts)); ok {
+				planned = true
+				dv.Next = j.Due.Add(after)
+				if now := m.Now(at.At).UTC().Truncate(time.Millisecond); dv.Next.Before(now) {
+					dv.Next = now.Add(after)
+				}
+			} else {
+				dv.State = Failed
+			}
+		}
+		if !planned && !pl.Manual {
+			dv.Next = time.Time{}
+		}
+		if err := tx.UpdateDelivery(dv); err != nil {
+			return err
+		}
+		if dv.State != Pending {
+			if err := front.Answered(tx, dv); err != nil {
+				return err
+			}
+		}
+		if !planned {
+			return tx.DeleteJob(j.ID)
+		}
+		j.Due = dv.Next
+		j.RunAt = dv.Next.Add(-m.Offset)
+		return tx.RescheduleJob(j)
+	})
+}
+
+func automatic(as []store.Attempt) int {
+	n := 0
+	for _, a := range as {
+		if !a.Manual {
+			n++
+		}
+	}
+	return n
+}
