@@ -28,7 +28,7 @@ const advanceLease = 10 * time.Minute
 func (e *Engine) Advance(ctx context.Context, merchantID int64, target func(at time.Time) time.Time, run func(ctx context.Context, j store.Job)) (Advanced, error) {
 	var adv Advanced
 	if err := e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
-		if t.Merchant.Live {
+		if t.Who.Live {
 			return fault.New(fault.Invalid, "live_clock", "The clock of a live account cannot be moved.")
 		}
 		adv = Advanced{From: t.At, To: now(target(t.At))}

@@ -84,11 +84,11 @@ type Cause struct{ RequestID, IdempotencyKey string }
 // Tx is a transaction of one merchant with the core's verbs.
 type Tx struct {
 	store.Tx
-	Ctx      context.Context
-	Merchant merchant.Merchant
-	At       time.Time // the merchant's time; every row of the transaction carries it
-	Wall     time.Time
-	Cause    Cause
+	Ctx   context.Context
+	Who   merchant.Merchant
+	At    time.Time // the merchant's time; every row of the transaction carries it
+	Wall  time.Time
+	Cause Cause
 
 	e        *Engine
 	payments map[string]*payment.Payment
@@ -122,7 +122,7 @@ func (e *Engine) Update(ctx context.Context, merchantID int64, cause Cause, fn f
 			return fmt.Errorf("merchant %d: %w", merchantID, err)
 		}
 		wall := now(e.Clock.Now())
-		t := &Tx{Tx: stx, Ctx: ctx, Merchant: m, At: m.Now(wall), Wall: wall, Cause: cause, e: e, payments: map[string]*payment.Payment{}}
+		t := &Tx{Tx: stx, Ctx: ctx, Who: m, At: m.Now(wall), Wall: wall, Cause: cause, e: e, payments: map[string]*payment.Payment{}}
 		if at, ok := ctx.Value(atKey{}).(time.Time); ok {
 			t.At = at
 		}
@@ -140,7 +140,7 @@ func (e *Engine) Update(ctx context.Context, merchantID int64, cause Cause, fn f
 			if err != nil {
 				return err
 			}
-			return (&Tx{Tx: stx, Merchant: m}).spend(spent)
+			return (&Tx{Tx: stx, Who: m}).spend(spent)
 		}); serr != nil {
 			return serr
 		}
@@ -218,7 +218,7 @@ func (t *Tx) job(id, kind string, due time.Time, payload any) (store.Job, error)
 	if err != nil {
 		return store.Job{}, err
 	}
-	return store.Job{Merchant: t.Merchant.ID, ID: id, Kind: kind, Due: due, RunAt: due.Add(-t.Merchant.Offset), Payload: b}, nil
+	return store.Job{Merchant: t.Who.ID, ID: id, Kind: kind, Due: due, RunAt: due.Add(-t.Who.Offset), Payload: b}, nil
 }
 
 // Rules returns the rules of the payment's method.
@@ -259,7 +259,7 @@ func (t *Tx) script(p *payment.Payment, step string) ([]rail.Rule, error) {
 	if _, ok := rail.Find(own, step); ok {
 		return own, nil
 	}
-	key, err := decodeScript(t.Merchant.Profile.Script)
+	key, err := decodeScript(t.Who.Profile.Script)
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +286,7 @@ func decodeScript(s string) ([]rail.Rule, error) {
 }
 
 func (t *Tx) spend(used []int) error {
-	rules, err := decodeScript(t.Merchant.Profile.Script)
+	rules, err := decodeScript(t.Who.Profile.Script)
 	if err != nil {
 		return err
 	}
@@ -308,8 +308,8 @@ func (t *Tx) spend(used []int) error {
 	if err != nil {
 		return err
 	}
-	t.Merchant.Profile.Script = string(b)
-	return t.UpdateMerchant(t.Merchant)
+	t.Who.Profile.Script = string(b)
+	return t.UpdateMerchant(t.Who)
 }
 
 func (t *Tx) request(p *payment.Payment, id, step string) (rail.Request, error) {
@@ -318,7 +318,7 @@ func (t *Tx) request(p *payment.Payment, id, step string) (rail.Request, error) 
 		return rail.Request{}, err
 	}
 	return rail.Request{
-		ID: id, Merchant: t.Merchant.Account, Descriptor: t.Merchant.Profile.Descriptor, Method: p.Method, Amount: p.Amount,
+		ID: id, Merchant: t.Who.Account, Descriptor: t.Who.Profile.Descriptor, Method: p.Method, Amount: p.Amount,
 		Reference: p.Attempt.Reference, Until: p.Attempt.Deadline, At: t.At, Script: script,
 	}, nil
 }

@@ -86,7 +86,7 @@ func (t *Tx) ask(p *payment.Payment, c call) error {
 // carry everything but its id, secret and time. For a rail over the network the
 // payment is still started, not redirected, when Start returns.
 func (t *Tx) Start(p payment.Payment) (*payment.Payment, error) {
-	r, err := t.e.railFor(t.Merchant.Live)
+	r, err := t.e.railFor(t.Who.Live)
 	if err != nil {
 		return nil, err
 	}
@@ -181,8 +181,8 @@ func (t *Tx) captured(p *payment.Payment, operation string) error {
 	if err := t.save(p); err != nil {
 		return err
 	}
-	day := t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, t.Merchant.Profile.SettlementDays)
-	fee := t.Merchant.Fee(p.Amount)
+	day := t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, t.Who.Profile.SettlementDays)
+	fee := t.Who.Fee(p.Amount)
 	pending := ledger.Pending(day)
 	ts := []ledger.Transfer{{ID: "capture:" + p.ID, At: t.At, Debit: ledger.Hold, Credit: pending, Amount: p.Amount, Payment: p.ID}}
 	if fee.Minor > 0 {
@@ -248,9 +248,9 @@ func (t *Tx) Lapse(p *payment.Payment) (bool, error) {
 	return true, t.state(event.Fact{Kind: event.Expired}, p, nil)
 }
 
-// Refund starts sending captured funds back. The refund window is a rule of the
+// RefundPayment starts sending captured funds back. The refund window is a rule of the
 // method; the moment of the request counts.
-func (t *Tx) Refund(p *payment.Payment, proof payment.Refundable, prefix string, prepare func(r *payment.Refund) error) (*payment.Refund, error) {
+func (t *Tx) RefundPayment(p *payment.Payment, proof payment.Refundable, prefix string, prepare func(r *payment.Refund) error) (*payment.Refund, error) {
 	rules := Rules(*p)
 	if t.At.After(p.CapturedAt().Add(rules.RefundFor)) {
 		return nil, fault.New(fault.Conflict, "refund_window", "The refund window has passed.")
@@ -294,7 +294,7 @@ func (t *Tx) Refund(p *payment.Payment, proof payment.Refundable, prefix string,
 func (t *Tx) refundRequest(p *payment.Payment, r *payment.Refund) (rail.Request, error) {
 	req, err := t.request(p, r.ID, "refund")
 	req.Amount = r.Amount
-	if _, scripted := rail.Find(req.Script, "refund"); !scripted && t.Merchant.Profile.RefundSynchronous {
+	if _, scripted := rail.Find(req.Script, "refund"); !scripted && t.Who.Profile.RefundSynchronous {
 		req.Script = append(req.Script, rail.Rule{On: "refund", Do: "done"})
 	}
 	return req, err
@@ -378,7 +378,7 @@ func (t *Tx) ApplyNotice(n rail.Notice) error {
 		}
 		return nil
 	case rail.RefundDone, rail.RefundRefused:
-		r, err := t.Tx.Refund(n.Refund)
+		r, err := t.Refund(n.Refund)
 		if err != nil {
 			return err
 		}
@@ -574,7 +574,7 @@ func (e *Engine) runRefund(ctx context.Context, j jobRef) error {
 		if err != nil {
 			return err
 		}
-		ref, err := t.Tx.Refund(pl.Refund)
+		ref, err := t.Refund(pl.Refund)
 		if err != nil {
 			return err
 		}
@@ -597,7 +597,7 @@ func (e *Engine) runRefund(ctx context.Context, j jobRef) error {
 		if err != nil {
 			return err
 		}
-		ref, err := t.Tx.Refund(pl.Refund)
+		ref, err := t.Refund(pl.Refund)
 		if err != nil {
 			return err
 		}

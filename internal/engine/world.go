@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Worlds opens merchants by credential. Test credentials are worlds of their
+// own, created on first use; live ones must have been provisioned.
+type Worlds struct {
+	e     *Engine
+	mu    sync.Mutex
+	known map[int64]struct{}
+}
+
+// knownMax bounds the memory of worlds that are known to be stored.
+const knownMax = 1 << 17
+
+// NewWorlds returns an opener of worlds.
+func NewWorlds(e *Engine) *Worlds { return &Worlds{e: e, known: map[int64]struct{}{}} }
+
+// Sandbox returns the id of an account's test half, creating it if this is its
+// first use.
+func (w *Worlds) Sandbox(ctx context.Context, account string) (int64, error) {
+	id := merchant.IDFor(account, false)
+	w.mu.Lock()
+	_, ok := w.known[id]
+	w.mu.Unlock()
+	if ok {
+		return id, nil
+	}
+	if err := w.e.Store.CreateMerchant(ctx, merchant.NewSandbox(account, now(w.e.Clock.Now()))); err != nil {
+		return 0, fmt.Errorf("open sandbox: %w", err)
+	}
+	if err := w.e.Store.View(ctx, id, func(r store.Reader) error {
+		m, err := r.Merchant()
+		if err == nil && m.Account != account {
+			return fmt.Errorf("accounts %s and %s have the same storage id", m.Account, account)
+		}
+		return err
+	}); err != nil {
+		return 0, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.known) >= knownMax {
+		clear(w.known)
+	}
+	w.known[id] = struct{}{}
+	return id, nil
+}
+
+// Credential finds a provisioned key.
+func (w *Worlds) Credential(ctx context.Context, key string) (store.Credential, error) {
+	return w.e.Store.Credential(ctx, merchant.KeyHash(key))
+}
+
+// Reset empties a test merchant and gives it the settings of a fresh one.
+func (e *Engine) Reset(ctx context.Context, merchantID int64) error {
+	var fresh merchant.Merchant
+	if err := e.Store.View(ctx, merchantID, func(r store.Reader) error {
+		m, err := r.Merchant()
+		if err != nil {
+			return err
+		}
+		if m.Live {
+			return fault.New(fault.Invalid, "live_reset", "A live account cannot be reset.")
+		}
+		fresh = merchant.NewSandbox(m.Account, m.Created)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := e.Store.ClearMerchant(ctx, merchantID); err != nil {
+		return err
+	}
+	return e.Store.Update(ctx, merchantID, func(tx store.Tx) error {
+		m, err := tx.Merchant()
+		if err != nil {
+			return err
+		}
+		m.Offset, m.Profile = 0, fresh.Profile
+		return tx.UpdateMerchant(m)
+	})
+}

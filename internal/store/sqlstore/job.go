@@ -1,0 +1,143 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+func scanJob(r Rows) (j store.Job, err error) {
+	var due, run, tries int64
+	err = r.Scan(&j.Merchant, &j.ID, &j.Kind, &due, &run, &tries, &j.Payload)
+	j.Due, j.RunAt, j.Tries = fromMilli(due), fromMilli(run), int(tries)
+	return j, err
+}
+
+// Jobs implements store.Reader.
+func (t *Tx) Jobs(limit int) ([]store.Job, error) {
+	return many(t, scanJob, `select merchant, id, kind, due, run_at, tries, payload from job
+where merchant = $1 order by due, id limit $2`, t.merchant, int64(limit))
+}
+
+// InsertJob implements store.Tx.
+func (t *Tx) InsertJob(j store.Job) error {
+	return t.exec(`insert into job (merchant, id, kind, due, run_at, leased_until, ready_at, tries, payload)
+values ($1, $2, $3, $4, $5, 0, $5, $6, $7) on conflict (merchant, id) do nothing`,
+		t.merchant, j.ID, j.Kind, toMilli(j.Due), toMilli(j.RunAt), int64(j.Tries), j.Payload)
+}
+
+// RescheduleJob implements store.Tx. A job that was deleted stays deleted.
+func (t *Tx) RescheduleJob(j store.Job) error {
+	return t.exec(`update job set due = $3, run_at = $4, leased_until = 0, ready_at = $4, payload = $5 where merchant = $1 and id = $2`,
+		t.merchant, j.ID, toMilli(j.Due), toMilli(j.RunAt), j.Payload)
+}
+
+// DeleteJob implements store.Tx. Deleting what is not there does nothing.
+func (t *Tx) DeleteJob(id string) error {
+	return t.exec(`delete from job where merchant = $1 and id = $2`, t.merchant, id)
+}
+
+// ShiftJobs implements store.Tx.
+func (t *Tx) ShiftJobs(d time.Duration) error {
+	return t.exec(`update job set run_at = run_at + $2,
+	ready_at = case when run_at + $2 > leased_until then run_at + $2 else leased_until end where merchant = $1`,
+		t.merchant, d.Milliseconds())
+}
+
+// ClaimDueJobs implements store.Store.
+func (s *Store) ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Duration, limit int) (jobs []store.Job, next time.Time, err error) {
+	now, until := toMilli(wall), toMilli(wall.Add(lease))
+	due, nextMilli, err := s.peek(ctx, now)
+	if err != nil || !due || limit <= 0 {
+		return nil, fromMilli(nextMilli), err
+	}
+	err = s.write(ctx, 0, func(t *Tx) error {
+		jobs, err = many(t, scanJob, s.sql.claimDue, now, until, int64(limit))
+		if err != nil {
+			return err
+		}
+		nextMilli, err = t.nextJob(now, jobs)
+		return err
+	})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	slices.SortFunc(jobs, func(a, b store.Job) int {
+		return cmp.Or(a.RunAt.Compare(b.RunAt), cmp.Compare(a.Merchant, b.Merchant), cmp.Compare(a.ID, b.ID))
+	})
+	return jobs, fromMilli(nextMilli), nil
+}
+
+// peek looks whether there is anything to claim, so that idle polling writes
+// nothing.
+func (s *Store) peek(ctx context.Context, now int64) (due bool, next int64, err error) {
+	err = s.read(ctx, func(t *Tx) error {
+		next, err = t.nextJob(now, nil)
+		return err
+	})
+	return next != 0 && next <= now, next, err
+}
+
+type place struct {
+	merchant int64
+	id       string
+	at       int64
+}
+
+func scanPlace(r Rows) (p place, err error) { return p, r.Scan(&p.merchant, &p.id, &p.at) }
+
+// nextJob returns when the first job that is not among ours can be claimed,
+// zero if there is none. Jobs of a merchant whose clock is being advanced can
+// be claimed when that ends.
+func (t *Tx) nextJob(now int64, ours []store.Job) (int64, error) {
+	list, err := many(t, scanPlace, `select j.merchant, j.id, j.ready_at from job j
+where not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)
+order by j.ready_at, j.merchant, j.id limit $2`, now, int64(len(ours)+1))
+	if err != nil {
+		return 0, err
+	}
+	free := slices.IndexFunc(list, func(p place) bool {
+		return !slices.ContainsFunc(ours, func(j store.Job) bool { return j.Merchant == p.merchant && j.ID == p.id })
+	})
+	lifted, err := one(t, scanInt, `select coalesce(min(a.advancing_until), 0) from merchant a
+where a.advancing_until > 0 and a.advancing_until > $1 and exists (select 1 from job j where j.merchant = a.id)`, now)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case free < 0:
+		return lifted, nil
+	case lifted == 0:
+		return list[free].at, nil
+	}
+	return min(lifted, list[free].at), nil
+}
+
+// ClaimMerchantJobs implements store.Store.
+func (s *Store) ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wall time.Time, lease time.Duration, limit int) (jobs []store.Job, busy int, err error) {
+	if limit < 0 {
+		return nil, 0, errors.New("store: negative limit")
+	}
+	now, until := toMilli(wall), toMilli(wall.Add(lease))
+	var leased int64
+	err = s.write(ctx, merchantID, func(t *Tx) error {
+		jobs, err = many(t, scanJob, s.sql.claimMerchant, now, until, int64(limit), merchantID, toMilli(due))
+		if err != nil {
+			return err
+		}
+		// Asked after claiming, so that a job somebody leases in between is
+		// counted rather than overlooked.
+		leased, err = one(t, scanInt, `select count(*) from job where merchant = $1 and due <= $2 and leased_until > $3`,
+			merchantID, toMilli(due), now)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	slices.SortFunc(jobs, func(a, b store.Job) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
+	return jobs, int(leased) - len(jobs), nil
+}

@@ -1,0 +1,150 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+const merchantColumns = `id, account, live, created, clock_offset, profile, version`
+
+func scanMerchant(r Rows) (m merchant.Merchant, err error) {
+	var live, created, offset int64
+	var profile string
+	if err := r.Scan(&m.ID, &m.Account, &live, &created, &offset, &profile, &m.Version); err != nil {
+		return m, err
+	}
+	m.Live, m.Created, m.Offset = live != 0, fromMilli(created), time.Duration(offset)
+	if err := json.Unmarshal([]byte(profile), &m.Profile); err != nil {
+		return m, fmt.Errorf("merchant %d: profile: %w", m.ID, err)
+	}
+	return m, nil
+}
+
+func encodeProfile(p merchant.Profile) (string, error) {
+	b, err := json.Marshal(p)
+	return string(b), err
+}
+
+// Merchant implements store.Reader.
+func (t *Tx) Merchant() (merchant.Merchant, error) {
+	return one(t, scanMerchant, `select `+merchantColumns+` from merchant where id = $1`, t.merchant)
+}
+
+// UpdateMerchant implements store.Tx.
+func (t *Tx) UpdateMerchant(m merchant.Merchant) error {
+	profile, err := encodeProfile(m.Profile)
+	if err != nil {
+		return t.fail(err)
+	}
+	return t.execOne(`update merchant set clock_offset = $3, profile = $4, version = version + 1 where id = $1 and version = $2`,
+		t.merchant, m.Version, int64(m.Offset), profile)
+}
+
+// SetAdvancing implements store.Tx.
+func (t *Tx) SetAdvancing(until time.Time) error {
+	return t.exec(`update merchant set advancing_until = $2 where id = $1`, t.merchant, toMilli(until))
+}
+
+// CreateMerchant implements store.Store.
+func (s *Store) CreateMerchant(ctx context.Context, m merchant.Merchant) error {
+	profile, err := encodeProfile(m.Profile)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, m.ID, func(t *Tx) error {
+		return t.exec(`insert into merchant (id, account, live, created, clock_offset, profile, advancing_until, version)
+values ($1, $2, $3, $4, $5, $6, 0, 1) on conflict (id) do nothing`,
+			m.ID, m.Account, toBit(m.Live), toMilli(m.Created), int64(m.Offset), profile)
+	})
+}
+
+// MerchantIDs implements store.Store.
+func (s *Store) MerchantIDs(ctx context.Context, after int64, limit int) (ids []int64, err error) {
+	err = s.read(ctx, func(t *Tx) error {
+		ids, err = many(t, scanInt, `select id from merchant where id > $1 order by id limit $2`, after, int64(limit))
+		return err
+	})
+	return ids, err
+}
+
+// read runs fn on a snapshot for no particular merchant.
+func (s *Store) read(ctx context.Context, fn func(t *Tx) error) error {
+	return s.engine.Read(ctx, func(c Conn) error { return fn(&Tx{conn: c, sql: s.sql}) })
+}
+
+// dataTables lists the tables that hold a merchant's data, children first.
+var dataTables = []string{
+	"resource_key", "resource_id", "resource", "refund", "attempt", "payment",
+	"balance_snapshot", "transfer", "fact", "job", "answer", "delivery",
+}
+
+// ClearMerchant implements store.Store.
+func (s *Store) ClearMerchant(ctx context.Context, merchantID int64) error {
+	return s.write(ctx, merchantID, func(t *Tx) error {
+		m, err := t.Merchant()
+		if err != nil {
+			return err
+		}
+		if m.Live {
+			return fmt.Errorf("store: merchant %d is live and is not cleared", merchantID)
+		}
+		for _, table := range dataTables {
+			if err := t.exec(`delete from `+table+` where merchant = $1`, merchantID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// PutCredential implements store.Store.
+func (s *Store) PutCredential(ctx context.Context, c store.Credential) error {
+	return s.write(ctx, c.Merchant, func(t *Tx) error {
+		return t.exec(`insert into credential (hash, merchant, kind, created, revoked) values ($1, $2, $3, $4, $5)
+on conflict (hash) do update set merchant = excluded.merchant, kind = excluded.kind, created = excluded.created, revoked = excluded.revoked`,
+			c.Hash, c.Merchant, c.Kind, toMilli(c.Created), toBit(c.Revoked))
+	})
+}
+
+func scanCredential(r Rows) (c store.Credential, err error) {
+	var created, revoked int64
+	err = r.Scan(&c.Hash, &c.Merchant, &c.Kind, &created, &revoked)
+	c.Created, c.Revoked = fromMilli(created), revoked != 0
+	return c, err
+}
+
+// Credential implements store.Store.
+func (s *Store) Credential(ctx context.Context, hash []byte) (c store.Credential, err error) {
+	err = s.read(ctx, func(t *Tx) error {
+		c, err = one(t, scanCredential, `select hash, merchant, kind, created, revoked from credential where hash = $1`, hash)
+		return err
+	})
+	return c, err
+}
+
+func scanBytes(r Rows) (b []byte, err error) { return b, r.Scan(&b) }
+
+// Setting implements store.Store.
+func (s *Store) Setting(ctx context.Context, name string, propose []byte) (value []byte, err error) {
+	const get = `select value from setting where name = $1`
+	err = s.read(ctx, func(t *Tx) error {
+		value, err = one(t, scanBytes, get, name)
+		return err
+	})
+	if err == nil {
+		return value, nil
+	}
+	err = s.write(ctx, 0, func(t *Tx) error {
+		if err := t.exec(`insert into setting (name, value) values ($1, $2) on conflict (name) do nothing`, name, propose); err != nil {
+			return err
+		}
+		value, err = one(t, scanBytes, get, name)
+		return err
+	})
+	return value, err
+}

@@ -1,0 +1,166 @@
+package sqlstore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/ducatpay/ducat/internal/id"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+const resourceColumns = `r.kind, r.id, r.sort, r.payment, r.created, r.version, r.keys, r.body`
+
+func scanResource(r Rows) (row resource.Row, err error) {
+	var created int64
+	var keys string
+	if err := r.Scan(&row.Kind, &row.ID, &row.Sort, &row.Payment, &created, &row.Version, &keys, &row.Body); err != nil {
+		return row, err
+	}
+	row.Created = fromMilli(created)
+	if keys == "" {
+		return row, nil
+	}
+	if err := json.Unmarshal([]byte(keys), &row.Keys); err != nil {
+		return row, fmt.Errorf("%s %s: keys: %w", row.Kind, row.ID, err)
+	}
+	return row, nil
+}
+
+func encodeKeys(keys []resource.Key) (string, error) {
+	if len(keys) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(keys)
+	return string(b), err
+}
+
+// sortOf reports whether a row's place follows from its id, so that it needs no
+// entry in resource_id.
+func sortOf(r resource.Row) bool {
+	s, ok := id.Sort(r.ID)
+	return ok && s == r.Sort
+}
+
+// Resource implements store.Reader.
+func (t *Tx) Resource(kind, name string) (resource.Row, error) {
+	if s, ok := id.Sort(name); ok {
+		row, err := one(t, scanResource, `select `+resourceColumns+` from resource r
+where r.merchant = $1 and r.kind = $2 and r.sort = $3 and r.id = $4`, t.merchant, kind, s, name)
+		if !errors.Is(err, store.ErrNotFound) {
+			return row, err
+		}
+	}
+	return one(t, scanResource, `select `+resourceColumns+` from resource_id i
+join resource r on r.merchant = i.merchant and r.kind = i.kind and r.sort = i.sort
+where i.merchant = $1 and i.kind = $2 and i.id = $3`, t.merchant, kind, name)
+}
+
+// ResourceBy implements store.Reader.
+func (t *Tx) ResourceBy(kind, key, value string) (resource.Row, error) {
+	rows, err := t.Resources(store.List{Kind: kind, Key: key, Value: value, Limit: 1})
+	if err != nil {
+		return resource.Row{}, err
+	}
+	if len(rows) == 0 {
+		return resource.Row{}, store.ErrNotFound
+	}
+	return rows[0], nil
+}
+
+// Resources implements store.Reader.
+func (t *Tx) Resources(q store.List) ([]resource.Row, error) {
+	sql, args := t.list(q)
+	rows, err := many(t, scanResource, sql, args...)
+	if q.Oldest {
+		for i, j := 0, len(rows)-1; i < j; i, j = i+1, j-1 {
+			rows[i], rows[j] = rows[j], rows[i]
+		}
+	}
+	return rows, err
+}
+
+// last sorts after every Sort.
+const last = "\U0010FFFF"
+
+// list builds the query of a window, which is a range of one index.
+func (t *Tx) list(q store.List) (sql string, args []any) {
+	low, above := q.After, " > $3"
+	if q.From > q.After {
+		low, above = q.From, " >= $3"
+	}
+	high := q.Before
+	if high == "" {
+		high = last
+	}
+	order := " desc"
+	if q.Oldest {
+		order = ""
+	}
+	args = []any{t.merchant, q.Kind, low, high, int64(max(q.Limit, 0))}
+	if q.Key == "" {
+		return `select ` + resourceColumns + ` from resource r where r.merchant = $1 and r.kind = $2
+and r.sort` + above + ` and r.sort < $4 order by r.sort` + order + ` limit $5`, args
+	}
+	return `select ` + resourceColumns + ` from resource_key k
+join resource r on r.merchant = k.merchant and r.kind = k.kind and r.sort = k.sort
+where k.merchant = $1 and k.kind = $2 and k.name = $6 and k.value = $7
+and k.sort` + above + ` and k.sort < $4 order by k.sort` + order + ` limit $5`, append(args, q.Key, q.Value)
+}
+
+// InsertResource implements store.Tx.
+func (t *Tx) InsertResource(r resource.Row) error {
+	keys, err := encodeKeys(r.Keys)
+	if err != nil {
+		return t.fail(err)
+	}
+	err = t.exec(`insert into resource (merchant, kind, sort, id, payment, version, created, keys, body) values ($1, $2, $3, $4, $5, 1, $6, $7, $8)`,
+		t.merchant, r.Kind, r.Sort, r.ID, r.Payment, toMilli(r.Created), keys, r.Body)
+	if err != nil {
+		return err
+	}
+	if !sortOf(r) {
+		err := t.exec(`insert into resource_id (merchant, kind, id, sort) values ($1, $2, $3, $4)`, t.merchant, r.Kind, r.ID, r.Sort)
+		if err != nil {
+			return err
+		}
+	}
+	for _, k := range r.Keys {
+		err := t.exec(`insert into resource_key (merchant, kind, name, value, sort) values ($1, $2, $3, $4, $5)
+on conflict (merchant, kind, name, value, sort) do nothing`, t.merchant, r.Kind, k.Name, k.Value, r.Sort)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UpdateResource implements store.Tx.
+func (t *Tx) UpdateResource(r resource.Row) error {
+	return t.execOne(`update resource set payment = $6, body = $7, version = version + 1
+where merchant = $1 and kind = $2 and sort = $3 and id = $4 and version = $5`,
+		t.merchant, r.Kind, r.Sort, r.ID, r.Version, r.Payment, r.Body)
+}
+
+// DeleteResource implements store.Tx. Deleting what is not there does nothing.
+func (t *Tx) DeleteResource(kind, name string) error {
+	r, err := t.Resource(kind, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, k := range r.Keys {
+		err := t.exec(`delete from resource_key where merchant = $1 and kind = $2 and name = $3 and value = $4 and sort = $5`,
+			t.merchant, kind, k.Name, k.Value, r.Sort)
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.exec(`delete from resource_id where merchant = $1 and kind = $2 and id = $3`, t.merchant, kind, name); err != nil {
+		return err
+	}
+	return t.exec(`delete from resource where merchant = $1 and kind = $2 and sort = $3`, t.merchant, kind, r.Sort)
+}

@@ -1,0 +1,40 @@
+package sqlstore
+
+// statements are the texts that need the dialect's words.
+type statements struct {
+	insertTransfer string
+	insertFact     string
+	claimDue       string
+	claimMerchant  string
+}
+
+func newStatements(d Dialect) *statements {
+	return &statements{
+		insertTransfer: `insert into transfer (merchant, seq, id, at, debit, credit, currency, amount, payment)
+select cast($1 as bigint), ` + d.NextTransfer + `, cast($2 as text), cast($3 as bigint), cast($4 as text), cast($5 as text),
+	cast($6 as text), cast($7 as bigint), cast($8 as text)
+where not exists (select 1 from transfer where merchant = $1 and id = $2
+	and debit = $4 and credit = $5 and currency = $6 and amount = $7 and payment = $8)`,
+
+		insertFact: `insert into fact (merchant, seq, id, kind, at, payment, refund, amount, currency, fee, fee_currency, due, reason)
+values ($1, ` + d.NextFact + `, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+
+		claimDue: `with c(m, i) as (
+	select j.merchant, j.id from job j
+	where j.ready_at <= $1
+		and not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)
+	order by j.ready_at, j.merchant, j.id limit $3` + d.SkipLocked + `)
+` + claim,
+
+		claimMerchant: `with c(m, i) as (
+	select j.merchant, j.id from job j
+	where j.merchant = $4 and j.due <= $5 and j.leased_until <= $1
+	order by j.due, j.id limit $3` + d.ForUpdate + `)
+` + claim,
+	}
+}
+
+// claim leases the jobs of c until $2.
+const claim = `update job set leased_until = $2, ready_at = case when run_at > $2 then run_at else $2 end, tries = tries + 1
+from c where merchant = c.m and id = c.i
+returning merchant, id, kind, due, run_at, tries - 1, payload`

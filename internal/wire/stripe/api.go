@@ -1,0 +1,378 @@
+// Package stripe speaks Stripe's API: routes, decoding, validation, rendering,
+// errors, webhook signatures. It owns the resources of that API as rows and
+// computes their status from the core; it holds no money.
+//
+// Departures from the real service are listed in docs/divergences/stripe.md.
+package stripe
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+)
+
+// Name is the front's name in stored rows.
+const Name = "stripe"
+
+// bodyMax is the largest request body accepted.
+const bodyMax = 1 << 20
+
+// Config is what the dialect has to be told.
+type Config struct {
+	BaseURL string // where payers and merchants reach this server, no trailing slash
+	Sandbox bool   // any well-formed test key is a world of its own
+}
+
+// API serves /v1.
+type API struct {
+	engine *engine.Engine
+	worlds *engine.Worlds
+	config Config
+	log    *slog.Logger
+	mux    *http.ServeMux
+	pins   pins
+}
+
+// New returns the API. The caller registers it with the engine as a front.
+func New(e *engine.Engine, w *engine.Worlds, c Config, log *slog.Logger) *API {
+	a := &API{engine: e, worlds: w, config: c, log: log, mux: http.NewServeMux()}
+	for _, ep := range a.endpoints() {
+		a.mux.Handle(ep.method+" "+ep.path, a.serve(ep))
+	}
+	a.mux.Handle("/", a.serve(endpoint{}))
+	return a
+}
+
+// endpoint is one row of the API's surface.
+type endpoint struct {
+	method, path string
+	public       bool     // a publishable key may call it
+	params       []string // top-level parameters it knows, beside expand
+	object       string   // what it answers with; decides what may be expanded
+	list         bool
+	read         func(c *call) (obj, error)
+	write        func(c *call) (step, error)
+}
+
+// step is what a writing endpoint does inside its transaction. Both functions
+// may run more than once.
+type step struct {
+	begin  func(t *engine.Tx) error
+	finish func(t *engine.Tx) (obj, error)
+}
+
+// call is one request.
+type call struct {
+	api       *API
+	ctx       context.Context
+	principal principal
+	version   string
+	params    form.Value
+	path      func(name string) string
+	requestID string
+	key       string // idempotency key
+	route     string // method and path as called
+	expand    []string
+}
+
+// LogKey is the context key under which the server puts a *Logged to be filled.
+type LogKey struct{}
+
+// Logged is what the request log wants to know.
+type Logged struct {
+	RequestID, Account, Key, ErrorCode string
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+func cors(h http.Header) {
+	h.Set("Access-Control-Allow-Credentials", "true")
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, PATCH, POST, DELETE")
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "Request-Id, Stripe-Manage-Version, Stripe-Should-Retry, X-Stripe-External-Auth-Required, X-Stripe-Privileged-Session-Required")
+	h.Set("Access-Control-Max-Age", "300")
+	h.Set("Vary", "Origin")
+	h.Set("Cache-Control", "no-cache, no-store")
+}
+
+// serve wraps an endpoint with everything that is the same for all.
+func (a *API) serve(ep endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		cors(h)
+		if r.Method == http.MethodOptions {
+			if v := r.Header.Get("Access-Control-Request-Headers"); v != "" {
+				h.Set("Access-Control-Allow-Headers", v)
+			}
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		c := &call{api: a, ctx: r.Context(), path: r.PathValue, requestID: "req_" + a.engine.IDs.Random(14), route: r.Method + " " + r.URL.Path}
+		logged, _ := r.Context().Value(LogKey{}).(*Logged)
+		if logged == nil {
+			logged = &Logged{}
+		}
+		logged.RequestID = c.requestID
+		h.Set("Request-Id", c.requestID)
+		h.Set("Content-Type", "application/json")
+		reply, err := a.handle(c, ep, r, h)
+		logged.Account = c.principal.account
+		if err != nil {
+			we := translate(err)
+			if we.status >= 500 {
+				a.log.Error("request failed", "request_id", c.requestID, "route", c.route, "error", err)
+			}
+			logged.ErrorCode = we.code
+			if we.retry != "" {
+				h.Set("Stripe-Should-Retry", we.retry)
+			}
+			reply = engine.Reply{Status: we.status, Body: we.envelope(c.requestID, a.config.BaseURL, a.engine.Clock.Now())}
+		}
+		if c.key != "" && r.Method == http.MethodPost {
+			h.Set("Idempotency-Key", c.key)
+			first := c.requestID
+			if reply.Replayed {
+				first = reply.RequestID
+				h.Set("Idempotent-Replayed", "true")
+			}
+			h.Set("Original-Request", first)
+			if h.Get("Stripe-Should-Retry") == "" {
+				h.Set("Stripe-Should-Retry", "false")
+			}
+		}
+		w.WriteHeader(reply.Status)
+		if r.Method != http.MethodHead {
+			_, _ = w.Write(reply.Body)
+		}
+	})
+}
+
+// handle runs the checks in the order of stripe-platform §1.6.
+func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engine.Reply, error) {
+	params, err := readParams(r)
+	if err != nil {
+		return engine.Reply{}, err
+	}
+	c.params = params
+	key, kerr := keyOf(r, params.Get("key").String())
+	if kerr != nil {
+		h.Set("WWW-Authenticate", `Basic realm="Stripe"`)
+		return engine.Reply{}, kerr
+	}
+	if c.principal, err = a.authenticate(c.ctx, key); err != nil {
+		return engine.Reply{}, err
+	}
+	if c.version, err = c.resolveVersion(firstOf(r.Header.Get("Stripe-Version"), params.Get("_stripe_version").String())); err != nil {
+		return engine.Reply{}, err
+	}
+	h.Set("Stripe-Version", c.version)
+	if acct := firstOf(r.Header.Get("Stripe-Account"), params.Get("_stripe_account").String()); acct != "" {
+		if acct != c.principal.account {
+			return engine.Reply{}, &wireError{status: 403, code: "account_invalid", message: fmt.Sprintf("The provided key '%s' does not have access to account '%s' (or that account does not exist). Application access may have been revoked.", mask(key), printable(acct))}
+		}
+		h.Set("Stripe-Account", acct)
+	}
+	if ep.read == nil && ep.write == nil {
+		return engine.Reply{}, unrecognized(r)
+	}
+	if c.principal.public && !ep.public {
+		return engine.Reply{}, &wireError{status: 401, code: "secret_key_required", message: "This API call cannot be made with a publishable API key. Please use a secret API key. You can find a list of your API keys at https://dashboard.stripe.com/account/apikeys."}
+	}
+	if r.Method == http.MethodPost {
+		if c.key, err = idempotencyKey(r); err != nil {
+			return engine.Reply{}, err
+		}
+	}
+	if err := c.known(ep); err != nil {
+		return engine.Reply{}, err
+	}
+	if c.expand, err = c.expansions(ep); err != nil {
+		return engine.Reply{}, err
+	}
+	if ep.read != nil {
+		o, err := ep.read(c)
+		if err != nil {
+			return engine.Reply{}, err
+		}
+		return engine.Reply{Status: 200, Body: encode(o)}, nil
+	}
+	return a.change(c, ep)
+}
+
+// change runs a writing endpoint once per idempotency key.
+func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
+	s, err := ep.write(c)
+	if err != nil {
+		if w := new(wireError); c.key != "" && errors.As(err, &w) && !w.keep {
+			// A refused request is still told that its key was used differently.
+			if kerr := a.keyMisused(c); kerr != nil {
+				return engine.Reply{}, kerr
+			}
+		}
+		return engine.Reply{}, err
+	}
+	op := engine.Op{
+		Merchant: c.principal.merchantID, Cause: engine.Cause{RequestID: c.requestID, IdempotencyKey: c.key},
+		Key: c.key, Endpoint: c.route, Fingerprint: c.fingerprint(),
+	}
+	var refusal *wireError
+	op.Begin = func(t *engine.Tx) error {
+		refusal = nil
+		if s.begin == nil {
+			return nil
+		}
+		err := s.begin(t)
+		if w, ok := errors.AsType[*wireError](err); ok && w.keep {
+			refusal = w
+			return nil
+		}
+		return err
+	}
+	op.Finish = func(t *engine.Tx) (engine.Reply, error) {
+		if refusal == nil {
+			o, err := s.finish(t)
+			if err == nil {
+				if err = c.applyExpand(t, t.Who, t.At, o, ep); err == nil {
+					return engine.Reply{Status: 200, Body: encode(o), Keep: true}, nil
+				}
+			}
+			w, ok := errors.AsType[*wireError](err)
+			if !ok || !w.keep {
+				return engine.Reply{}, err
+			}
+			refusal = w
+		}
+		return engine.Reply{Status: refusal.status, Keep: true, Body: refusal.envelope(c.requestID, a.config.BaseURL, t.Wall)}, nil
+	}
+	reply, err := a.engine.Execute(c.ctx, op)
+	if w := translateKey(err, c); w != nil {
+		return engine.Reply{}, w
+	}
+	return reply, err
+}
+
+func (a *API) keyMisused(c *call) *wireError {
+	var stored store.Answer
+	if err := a.engine.Store.View(c.ctx, c.principal.merchantID, func(r store.Reader) (err error) {
+		stored, err = r.Answer(c.key)
+		return err
+	}); err != nil || a.engine.Clock.Now().Sub(stored.Created) > 24*time.Hour {
+		return nil
+	}
+	if stored.Endpoint != c.route {
+		return otherEndpoint(stored.Endpoint, c)
+	}
+	if stored.Fingerprint != c.fingerprint() {
+		return &wireError{status: 400, typ: "idempotency_error", message: fmt.Sprintf("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", c.key)}
+	}
+	return nil
+}
+
+// translateKey turns a key used for another endpoint into its wire error, which
+// names both paths.
+func translateKey(err error, c *call) *wireError {
+	if faultCode(err) != engine.CodeKeyEndpoint {
+		return nil
+	}
+	return otherEndpoint(faultMessage(err), c)
+}
+
+func otherEndpoint(first string, c *call) *wireError {
+	path := func(route string) string { _, p, _ := strings.Cut(route, " "); return p }
+	return &wireError{status: 400, typ: "idempotency_error", message: fmt.Sprintf("Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s' vs '%s'). Try using a key other than '%s' if you meant to execute a different request.", path(first), path(c.route), c.key)}
+}
+
+func (c *call) fingerprint() string {
+	sum := sha256.Sum256([]byte(c.params.Canonical()))
+	return hex.EncodeToString(sum[:])
+}
+
+func idempotencyKey(r *http.Request) (string, error) {
+	vs, ok := r.Header["Idempotency-Key"]
+	if !ok {
+		return "", nil
+	}
+	switch k := vs[0]; {
+	case k == "":
+		return "", invalid("", "", "Idempotency Key must be a non-empty string.")
+	case len(k) > 255:
+		return "", invalid("", "", "Idempotency Key must be at most 255 characters long.")
+	default:
+		return k, nil
+	}
+}
+
+// readParams decodes the query and, for POST, the body.
+func readParams(r *http.Request) (form.Value, error) {
+	query, err := form.Parse(r.URL.RawQuery)
+	if err != nil || r.Method != http.MethodPost {
+		return query, err
+	}
+	b, err := io.ReadAll(io.LimitReader(r.Body, bodyMax+1))
+	if err != nil {
+		return form.Value{}, invalid("", "", "The request body could not be read completely.")
+	}
+	if len(b) > bodyMax {
+		return form.Value{}, &wireError{status: 413, message: fmt.Sprintf("The request body is larger than %d bytes.", bodyMax)}
+	}
+	ct, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if ct = strings.TrimSpace(strings.ToLower(ct)); len(b) > 0 && ct == "application/json" {
+		return form.Value{}, invalid("", "", "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any questions, we can help at https://support.stripe.com/.")
+	}
+	body, err := form.Parse(string(b))
+	if err != nil {
+		return form.Value{}, err
+	}
+	return form.Merge(query, body), nil
+}
+
+func unrecognized(r *http.Request) *wireError {
+	path := r.URL.Path
+	hint := "Please see https://stripe.com/docs or we can help at https://support.stripe.com/."
+	if strings.HasSuffix(path, "/") && len(path) > 1 {
+		hint = "If you are trying to list objects, remove the trailing slash. If you are trying to retrieve an object, make sure you passed a valid (non-empty) identifier in your code. " + hint
+	}
+	return &wireError{status: 404, message: fmt.Sprintf("Unrecognized request URL (%s: %s). %s", r.Method, path, hint)}
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// view runs fn on a snapshot of the caller's data.
+func (c *call) view(fn func(v *view) error) error {
+	return c.api.engine.View(c.ctx, c.principal.merchantID, func(r store.Reader, m merchant.Merchant, at time.Time) error {
+		return fn(&view{Reader: r, api: c.api, merchant: m, at: at, version: c.version})
+	})
+}
+
+// in gives a transaction the same face as a snapshot.
+func (c *call) in(t *engine.Tx) *view {
+	return &view{Reader: t, api: c.api, merchant: t.Who, at: t.At, version: c.version}
+}
+
+// view is what renderers need: data, the merchant, its time, and the version to
+// render.
+type view struct {
+	store.Reader
+	api      *API
+	merchant merchant.Merchant
+	at       time.Time
+	version  string
+}

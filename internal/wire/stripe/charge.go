@@ -1,0 +1,512 @@
+package stripe
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/id"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+)
+
+const kindCharge = "stripe.charge"
+
+// chargeBody is what a charge's row keeps beside what the core knows.
+type chargeBody struct {
+	Source        string            `json:"source"`
+	Description   string            `json:"description,omitempty"`
+	Metadata      map[string]string `json:"metadata,omitempty"`
+	ReceiptEmail  string            `json:"receipt_email,omitempty"`
+	Shipping      *shipping         `json:"shipping,omitempty"`
+	Descriptor    string            `json:"descriptor,omitempty"`
+	Suffix        string            `json:"suffix,omitempty"`
+	TransferGroup string            `json:"transfer_group,omitempty"`
+	UserReport    string            `json:"user_report,omitempty"`
+	Billing       owner             `json:"billing"`
+	Transaction   string            `json:"transaction,omitempty"` // id of its balance transaction
+}
+
+type shipping struct {
+	Address  map[string]string `json:"address"`
+	Name     string            `json:"name"`
+	Phone    string            `json:"phone,omitempty"`
+	Carrier  string            `json:"carrier,omitempty"`
+	Tracking string            `json:"tracking_number,omitempty"`
+}
+
+var chargeParams = []string{
+	"amount", "currency", "source", "card", "customer", "capture", "description", "metadata", "receipt_email", "shipping",
+	"statement_descriptor", "statement_descriptor_suffix", "application_fee", "application_fee_amount", "destination",
+	"on_behalf_of", "transfer_data", "transfer_group", "radar_options",
+}
+
+// descriptorMax is the longest statement descriptor.
+const descriptorMax = 22
+
+func sortOf(rowID string) string {
+	s, ok := id.Sort(rowID)
+	if !ok {
+		panic("stripe: id " + rowID + " is not one of ours")
+	}
+	return s
+}
+
+func cutRoute(route string) (method, path string, ok bool) { return strings.Cut(route, " ") }
+
+// decode reads the parameters a charge keeps and that an update may change.
+func (b *chargeBody) decode(p form.Value) error {
+	for _, f := range []struct {
+		name string
+		to   *string
+		max  int
+	}{{"description", &b.Description, 40000}, {"receipt_email", &b.ReceiptEmail, 0}, {"transfer_group", &b.TransferGroup, 0}} {
+		s, set, err := text(p.Get(f.name), f.name, f.max)
+		if err != nil {
+			return err
+		}
+		if set {
+			*f.to = s
+		}
+	}
+	if b.ReceiptEmail != "" && !strings.Contains(b.ReceiptEmail, "@") {
+		return invalid("email_invalid", "receipt_email", "Invalid email address: %s", b.ReceiptEmail)
+	}
+	var err error
+	if b.Metadata, err = metadata(p.Get("metadata"), b.Metadata); err != nil {
+		return err
+	}
+	b.Shipping, err = decodeShipping(p.Get("shipping"), b.Shipping)
+	return err
+}
+
+func decodeShipping(v form.Value, stored *shipping) (*shipping, error) {
+	if v.Kind() == form.Scalar && v.String() == "" {
+		return nil, nil
+	}
+	h, set, err := hash(v, "shipping")
+	if err != nil || !set {
+		return stored, err
+	}
+	if err := members(h, "shipping", "address", "name", "phone", "carrier", "tracking_number"); err != nil {
+		return nil, err
+	}
+	s := &shipping{}
+	if s.Name, err = must(h.Get("name"), "shipping[name]", 0); err != nil {
+		return nil, err
+	}
+	if h.Get("address").Kind() == form.Missing {
+		return nil, missingParam("shipping[address]")
+	}
+	if s.Address, err = address(h.Get("address"), "shipping[address]", nil); err != nil {
+		return nil, err
+	}
+	if s.Address["line1"] == "" {
+		return nil, missingParam("shipping[address][line1]")
+	}
+	for name, to := range map[string]*string{"phone": &s.Phone, "carrier": &s.Carrier, "tracking_number": &s.Tracking} {
+		if *to, _, err = text(h.Get(name), "shipping["+name+"]", 0); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// chargeRequest is a decoded creation.
+type chargeRequest struct {
+	amount   int64
+	currency money.Currency
+	source   string
+	customer string
+	body     chargeBody
+}
+
+func decodeCharge(c *call) (q chargeRequest, err error) {
+	if q.amount, err = positive(c.params.Get("amount"), "amount"); err != nil {
+		return q, err
+	}
+	if q.currency, err = currency(c.params.Get("currency")); err != nil {
+		return q, err
+	}
+	name := "source"
+	if c.params.Get("source").Kind() == form.Missing && c.params.Get("card").Kind() != form.Missing {
+		name = "card"
+	}
+	v := c.params.Get(name)
+	if v.Kind() == form.Hash {
+		return q, invalid("", name, "Invalid %s object: card details are not accepted here; pass the id of a source.", name)
+	}
+	if q.source, _, err = text(v, name, 0); err != nil {
+		return q, err
+	}
+	if q.customer, _, err = text(c.params.Get("customer"), "customer", 0); err != nil {
+		return q, err
+	}
+	if q.source == "" && q.customer == "" {
+		return q, invalid("parameter_missing", "", "Must provide source or customer.")
+	}
+	capture, err := boolean(c.params.Get("capture"), "capture", true)
+	if err != nil {
+		return q, err
+	}
+	if !capture {
+		return q, invalid("", "capture", "Alipay payments cannot be captured separately; `capture` must be true.")
+	}
+	for _, n := range []string{"application_fee", "application_fee_amount", "destination", "on_behalf_of", "transfer_data"} {
+		if v := c.params.Get(n); v.Kind() != form.Missing && (v.Kind() != form.Scalar || v.String() != "") {
+			return q, invalid("", n, "The parameter %s is for platforms with connected accounts, which this server does not offer.", n)
+		}
+	}
+	for n, to := range map[string]*string{"statement_descriptor": &q.body.Descriptor, "statement_descriptor_suffix": &q.body.Suffix} {
+		if *to, _, err = text(c.params.Get(n), n, descriptorMax); err != nil {
+			return q, err
+		}
+	}
+	return q, q.body.decode(c.params)
+}
+
+const notChargeable = "The source you provided is not in a chargeable state."
+
+// createCharge runs the order of stripe-sources §6.5.
+func createCharge(c *call) (step, error) {
+	q, err := decodeCharge(c)
+	if err != nil {
+		return step{}, err
+	}
+	var paymentID string
+	return step{
+		begin: func(t *engine.Tx) error {
+			if q.customer != "" {
+				return c.unknown(400, "stripe.customer", "customer", "customer", q.customer)
+			}
+			row, err := t.Resource(kindSource, q.source)
+			if errors.Is(err, store.ErrNotFound) {
+				if strings.HasPrefix(q.source, "tok_") {
+					return noSuch(400, "token", "source", q.source)
+				}
+				return c.unknown(400, kindSource, "source", "source", q.source)
+			}
+			if err != nil {
+				return err
+			}
+			p, err := t.LoadPayment(row.Payment)
+			if err != nil {
+				return err
+			}
+			paymentID = p.ID
+			if _, err := t.Lapse(p); err != nil {
+				return err
+			}
+			proof, err := q.chargeable(t, p)
+			if err != nil {
+				return err
+			}
+			src, err := decodeBody[sourceBody](row)
+			if err != nil {
+				return err
+			}
+			b := q.body
+			b.Source, b.Billing = row.ID, src.Owner
+			chargeID := t.NewID("py_")
+			if err := t.InsertResource(newRow(t, kindCharge, chargeID, p.ID, encodeBody(b), resource.Key{Name: "payment", Value: p.ID})); err != nil {
+				return err
+			}
+			return t.Capture(p, proof, chargeID)
+		},
+		finish: func(t *engine.Tx) (obj, error) {
+			row, err := t.ResourceBy(kindCharge, "payment", paymentID)
+			if err != nil {
+				return nil, err
+			}
+			p, err := t.LoadPayment(paymentID)
+			if err != nil {
+				return nil, err
+			}
+			if p.State() == payment.Declined {
+				code, message := declineText(p.Attempt.Reason)
+				e := &wireError{status: 402, typ: "card_error", code: code, decline: code, charge: row.ID, message: message, keep: true}
+				if code == "invalid_amount" {
+					e.param = "amount"
+				}
+				return nil, e
+			}
+			return c.in(t).renderCharge(row, p)
+		},
+	}, nil
+}
+
+// chargeable checks state, currency and amount; a refused request leaves the
+// source as it was.
+func (q chargeRequest) chargeable(t *engine.Tx, p *payment.Payment) (payment.Capturable, error) {
+	none := payment.Capturable{}
+	switch sourceStatus(p) {
+	case "consumed":
+		return none, invalid("invalid_source_usage", "source", "The provided source has already been used to make another payment. You cannot reuse sources without attaching them to a Customer object first.").kept()
+	case "pending":
+		// Not kept under an idempotency key: a merchant who was too early may try
+		// again with the same key (stripe-sources §6.8).
+		return none, invalid("invalid_source_usage", "source", notChargeable)
+	case "failed", "canceled":
+		return none, invalid("invalid_source_usage", "source", notChargeable).kept()
+	}
+	if q.currency != p.Amount.Currency {
+		return none, invalid("", "currency", "The currency specified (%s) does not match the currency on the source (%s). A payment can only be created for the same currency as the corresponding source.", q.currency.Lower(), p.Amount.Currency.Lower()).kept()
+	}
+	if q.amount != p.Amount.Minor {
+		return none, invalid("", "amount", "The amount specified (%d) does not match the amount on the source (%d). A payment can only be created for the same amount as the corresponding source.", q.amount, p.Amount.Minor).kept()
+	}
+	proof, ok := p.Capturable(t.At)
+	if !ok {
+		return none, invalid("invalid_source_usage", "source", notChargeable).kept()
+	}
+	return proof, nil
+}
+
+// declineText translates a refused capture.
+func declineText(r payment.Reason) (code, message string) {
+	switch r {
+	case payment.InsufficientFunds:
+		return "insufficient_funds", "The Alipay account has insufficient funds to complete the purchase. Ask the customer to top it up or to use another payment method."
+	case payment.AmountTooLarge:
+		return "invalid_amount", "The charge amount is larger than Alipay supports."
+	}
+	return "processing_error", "An error occurred while processing the payment."
+}
+
+func (c *call) chargeRow(r store.Reader, status int, param, chargeID string) (resource.Row, error) {
+	row, err := r.Resource(kindCharge, chargeID)
+	if errors.Is(err, store.ErrNotFound) {
+		return row, c.unknown(status, kindCharge, "charge", param, chargeID)
+	}
+	return row, err
+}
+
+func retrieveCharge(c *call) (obj, error) {
+	return c.single(func(v *view) (obj, error) {
+		row, err := c.chargeRow(v, 404, "charge", c.path("id"))
+		if err != nil {
+			return nil, err
+		}
+		p, err := v.Payment(row.Payment)
+		if err != nil {
+			return nil, err
+		}
+		return v.renderCharge(row, &p)
+	})
+}
+
+func listCharges(c *call) (obj, error) {
+	for _, name := range []string{"customer", "payment_intent", "transfer_group"} {
+		if s, set, err := text(c.params.Get(name), name, 0); err != nil {
+			return nil, err
+		} else if set && s != "" {
+			// No charge of this server carries one yet: the page is empty.
+			return c.page(kindCharge, "charge", name, s, (*view).chargeOf)
+		}
+	}
+	return c.page(kindCharge, "charge", "", "", (*view).chargeOf)
+}
+
+func (v *view) chargeOf(row resource.Row) (obj, error) {
+	p, err := v.Payment(row.Payment)
+	if err != nil {
+		return nil, err
+	}
+	return v.renderCharge(row, &p)
+}
+
+func (v *view) charge(chargeID string) (obj, error) {
+	row, err := v.Resource(kindCharge, chargeID)
+	if err != nil {
+		return nil, err
+	}
+	return v.chargeOf(row)
+}
+
+func updateCharge(c *call) (step, error) {
+	var check chargeBody
+	if err := check.decode(c.params); err != nil {
+		return step{}, err
+	}
+	report, err := fraudReport(c.params.Get("fraud_details"))
+	if err != nil {
+		return step{}, err
+	}
+	chargeID := c.path("id")
+	return step{
+		begin: func(t *engine.Tx) error {
+			if s := c.params.Get("customer").String(); s != "" {
+				return c.unknown(400, "stripe.customer", "customer", "customer", s)
+			}
+			row, err := c.chargeRow(t, 404, "charge", chargeID)
+			if err != nil {
+				return err
+			}
+			p, err := t.LoadPayment(row.Payment)
+			if err != nil {
+				return err
+			}
+			before, err := decodeBody[chargeBody](row)
+			if err != nil {
+				return err
+			}
+			old := row
+			b := before
+			if err := b.decode(c.params); err != nil {
+				return err
+			}
+			if report != "" {
+				b.UserReport = report
+			}
+			row.Body = encodeBody(b)
+			if string(row.Body) == string(old.Body) {
+				return nil
+			}
+			if err := t.UpdateResource(row); err != nil {
+				return err
+			}
+			row.Version++
+			return c.api.emit(t, message{typ: "charge.updated", render: func(v *view) (obj, obj, error) {
+				o, err := v.renderCharge(row, p)
+				if err != nil {
+					return nil, nil, err
+				}
+				was, err := v.renderCharge(old, p)
+				if err != nil {
+					return nil, nil, err
+				}
+				return o, changed(was, o), nil
+			}})
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).charge(chargeID) },
+	}, nil
+}
+
+func fraudReport(v form.Value) (string, error) {
+	h, set, err := hash(v, "fraud_details")
+	if err != nil || !set {
+		return "", err
+	}
+	if err := members(h, "fraud_details", "user_report"); err != nil {
+		return "", err
+	}
+	s, _, err := oneOf(h.Get("user_report"), "fraud_details[user_report]", "safe", "fraudulent")
+	return s, err
+}
+
+func captureCharge(c *call) (step, error) {
+	chargeID := c.path("id")
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, err := c.chargeRow(t, 404, "charge", chargeID)
+			if err != nil {
+				return err
+			}
+			p, err := t.LoadPayment(row.Payment)
+			if err != nil {
+				return err
+			}
+			if p.State() != payment.Captured {
+				return invalid("charge_not_refundable", "", "Charge %s did not succeed and cannot be captured.", chargeID).kept()
+			}
+			return invalid("charge_already_captured", "", "Charge %s has already been captured.", chargeID).kept()
+		},
+	}, nil
+}
+
+// renderCharge fills a charge by the rules of stripe-sources §6.3.
+func (v *view) renderCharge(row resource.Row, p *payment.Payment) (obj, error) {
+	b, err := decodeBody[chargeBody](row)
+	if err != nil {
+		return nil, err
+	}
+	src, err := v.Resource(kindSource, b.Source)
+	if err != nil {
+		return nil, err
+	}
+	source, err := v.renderSource(src, p, false)
+	if err != nil {
+		return nil, err
+	}
+	paid := p.State() == payment.Captured
+	status := "failed"
+	var failureCode, failureMessage any
+	outcome := obj{"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "approved_by_network", "reason": nil, "risk_level": "not_assessed", "seller_message": "Payment complete.", "type": "authorized"}
+	switch {
+	case paid:
+		status = "succeeded"
+	case p.State() == payment.Declined:
+		code, text := declineText(p.Attempt.Reason)
+		failureCode, failureMessage = code, text
+		outcome["network_status"], outcome["reason"], outcome["seller_message"], outcome["type"] = "declined_by_network", code, text, "issuer_declined"
+	default:
+		status = "pending" // the wallet's word is awaited
+	}
+	billing := obj{"address": renderAddress(orEmpty(b.Billing.Address)), "email": nullable(b.Billing.Email), "name": nullable(b.Billing.Name), "phone": nullable(b.Billing.Phone)}
+	if since(v.version, versionRecentMembers) {
+		billing["tax_id"] = nil
+	}
+	wallet := obj{"fingerprint": nil, "transaction_id": nullable(p.Attempt.Reference)}
+	if p.Attempt.Payer != "" {
+		wallet["buyer_id"], wallet["fingerprint"] = p.Attempt.Payer, fingerprint(v.merchant.Account, p.Attempt.Payer)
+	}
+	refunded := p.RefundedAmount().Minor
+	captured := p.CapturedAmount().Minor
+	fraud := obj{}
+	if b.UserReport != "" {
+		fraud["user_report"] = b.UserReport
+	}
+	o := obj{
+		"id": row.ID, "object": "charge", "amount": p.Amount.Minor, "amount_captured": captured, "amount_refunded": refunded,
+		"application": nil, "application_fee": nil, "application_fee_amount": nil, "balance_transaction": nullable(b.Transaction),
+		"billing_details": billing, "calculated_statement_descriptor": nil, "captured": paid, "created": row.Created.Unix(),
+		"currency": p.Amount.Currency.Lower(), "customer": nil, "description": nullable(b.Description), "disputed": false,
+		"failure_balance_transaction": nil, "failure_code": failureCode, "failure_message": failureMessage, "fraud_details": fraud,
+		"livemode": v.merchant.Live, "metadata": b.Metadata, "on_behalf_of": nil, "outcome": outcome, "paid": paid, "payment_intent": nil,
+		"payment_method":         b.Source,
+		"payment_method_details": obj{"type": p.Method, p.Method: wallet},
+		"receipt_email":          nullable(b.ReceiptEmail), "receipt_number": nil, "receipt_url": nil,
+		"refunded": paid && refunded == captured, "review": nil, "shipping": renderShipping(b.Shipping), "source": source, "source_transfer": nil,
+		"statement_descriptor": nullable(b.Descriptor), "statement_descriptor_suffix": nullable(b.Suffix), "status": status,
+		"transfer_data": nil, "transfer_group": nullable(b.TransferGroup),
+	}
+	if since(v.version, versionRecentMembers) {
+		o["radar_options"] = obj{}
+	}
+	if !since(v.version, versionNoInvoice) {
+		o["invoice"] = nil
+	}
+	if !since(v.version, versionNoRefunds) {
+		o["destination"], o["dispute"], o["order"] = nil, nil, nil
+		if o["refunds"], err = v.refundsOf(row.ID); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+func renderShipping(s *shipping) any {
+	if s == nil {
+		return nil
+	}
+	return obj{"address": renderAddress(s.Address), "carrier": nullable(s.Carrier), "name": s.Name, "phone": nullable(s.Phone), "tracking_number": nullable(s.Tracking)}
+}
+
+// fingerprint is the same for the same payer of one account, and tells nothing
+// about the payer.
+func fingerprint(account, payer string) string {
+	sum := sha256.Sum256([]byte("ducat fingerprint\x00" + account + "\x00" + payer))
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,188 @@
+package stripe
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// obj is a JSON object on its way out.
+type obj map[string]any
+
+// encode renders the way Stripe does: two-space indentation, id first, object
+// second, other keys in alphabetical order, a final newline (stripe-sources
+// §2.1). Nothing may depend on it; it makes comparisons with recorded traffic
+// easy.
+func encode(v any) []byte {
+	b := appendValue(make([]byte, 0, 2048), v, 0)
+	return append(b, '\n')
+}
+
+func appendValue(b []byte, v any, depth int) []byte {
+	switch v := v.(type) {
+	case nil:
+		return append(b, "null"...)
+	case string:
+		return appendString(b, v)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case int:
+		return strconv.AppendInt(b, int64(v), 10)
+	case float64:
+		return strconv.AppendFloat(b, v, 'f', -1, 64)
+	case obj:
+		return appendObject(b, v, depth)
+	case map[string]any:
+		return appendObject(b, v, depth)
+	case map[string]string:
+		o := make(obj, len(v))
+		for k, s := range v {
+			o[k] = s
+		}
+		return appendObject(b, o, depth)
+	case []any:
+		return appendList(b, v, depth)
+	case []obj:
+		l := make([]any, len(v))
+		for i := range v {
+			l[i] = v[i]
+		}
+		return appendList(b, l, depth)
+	case []string:
+		l := make([]any, len(v))
+		for i := range v {
+			l[i] = v[i]
+		}
+		return appendList(b, l, depth)
+	case *string:
+		if v == nil {
+			return append(b, "null"...)
+		}
+		return appendString(b, *v)
+	}
+	panic(fmt.Sprintf("stripe: cannot encode %T", v))
+}
+
+func newline(b []byte, depth int) []byte {
+	b = append(b, '\n')
+	for range depth {
+		b = append(b, ' ', ' ')
+	}
+	return b
+}
+
+func appendObject(b []byte, o obj, depth int) []byte {
+	if len(o) == 0 {
+		return append(b, '{', '}')
+	}
+	b = append(b, '{')
+	first := true
+	field := func(k string) {
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = newline(b, depth+1)
+		b = appendString(b, k)
+		b = append(b, ':', ' ')
+		b = appendValue(b, o[k], depth+1)
+	}
+	for _, k := range []string{"id", "object"} {
+		if _, ok := o[k]; ok {
+			field(k)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(o)) {
+		if k != "id" && k != "object" {
+			field(k)
+		}
+	}
+	return append(newline(b, depth), '}')
+}
+
+func appendList(b []byte, l []any, depth int) []byte {
+	if len(l) == 0 {
+		return append(b, '[', ']')
+	}
+	b = append(b, '[')
+	for i, v := range l {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = newline(b, depth+1)
+		b = appendValue(b, v, depth+1)
+	}
+	return append(newline(b, depth), ']')
+}
+
+// appendString quotes s. HTML characters stay as they are.
+func appendString(b []byte, s string) []byte {
+	plain := true
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		b = append(b, '"')
+		b = append(b, s...)
+		return append(b, '"')
+	}
+	b = append(b, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r == '\n':
+			b = append(b, '\\', 'n')
+		case r == '\r':
+			b = append(b, '\\', 'r')
+		case r == '\t':
+			b = append(b, '\\', 't')
+		case r < ' ' || r == '\u2028' || r == '\u2029':
+			b = fmt.Appendf(b, `\u%04x`, r)
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return append(b, '"')
+}
+
+// decodeObject reads a rendered object back, for embedding.
+func decodeObject(b []byte) (obj, error) {
+	var o map[string]any
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := dec.Decode(&o); err != nil {
+		return nil, err
+	}
+	return numbers(o).(map[string]any), nil
+}
+
+// numbers turns json.Number into int64, or float64 where it has a fraction.
+func numbers(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = numbers(v[k])
+		}
+	case []any:
+		for i := range v {
+			v[i] = numbers(v[i])
+		}
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, _ := v.Float64()
+		return f
+	}
+	return v
+}

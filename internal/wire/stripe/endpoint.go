@@ -1,0 +1,280 @@
+package stripe
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/safehttp"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+)
+
+const kindEndpoint = "stripe.webhook_endpoint"
+
+// endpointsMax is how many endpoints an account may have per mode.
+const endpointsMax = 16
+
+// endpointBody is a webhook endpoint.
+type endpointBody struct {
+	URL         string            `json:"url"`
+	Events      []string          `json:"events"`
+	APIVersion  string            `json:"api_version,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+	Secret      string            `json:"secret"`
+	Disabled    bool              `json:"disabled,omitempty"`
+}
+
+func (b endpointBody) wants(typ string) bool {
+	return !b.Disabled && (slices.Contains(b.Events, "*") || slices.Contains(b.Events, typ))
+}
+
+type subscription struct {
+	row  resource.Row
+	body endpointBody
+}
+
+// subscribed returns the enabled endpoints that want a type of event.
+func (a *API) subscribed(r store.Reader, typ string) ([]subscription, error) {
+	rows, err := r.Resources(store.List{Kind: kindEndpoint, Limit: endpointsMax})
+	if err != nil {
+		return nil, err
+	}
+	var subs []subscription
+	for _, row := range rows {
+		b, err := decodeBody[endpointBody](row)
+		if err != nil {
+			return nil, err
+		}
+		if b.wants(typ) {
+			subs = append(subs, subscription{row, b})
+		}
+	}
+	return subs, nil
+}
+
+// policy is where webhooks of an account may go: in test mode anywhere,
+// localhost and plain HTTP included; in live mode to public HTTPS addresses.
+func policy(live bool) safehttp.Policy {
+	return safehttp.Policy{AllowPrivate: !live, AllowPlain: !live}
+}
+
+func (c *call) endpointURL(v form.Value) (string, error) {
+	s, err := must(v, "url", 2048)
+	if err != nil {
+		return "", err
+	}
+	if !schemeShape.MatchString(s) {
+		return "", invalid("url_invalid", "url", "Invalid URL: An explicit scheme (such as https) must be provided.")
+	}
+	if err := safehttp.CheckURL(policy(c.principal.live), s); err != nil {
+		return "", invalid("url_invalid", "url", "Invalid URL: %s", err)
+	}
+	return s, nil
+}
+
+func enabledEvents(v form.Value) ([]string, error) {
+	const name = "enabled_events"
+	if v.Kind() == form.Missing {
+		return nil, missingParam(name)
+	}
+	if v.Kind() == form.Scalar && v.String() == "" {
+		return nil, emptyParam(name)
+	}
+	if v.Kind() != form.List {
+		return nil, invalid("", name, "Invalid array")
+	}
+	var events []string
+	for _, item := range v.Items() {
+		s := item.String()
+		if s != "*" && !eventShape(s) {
+			return nil, invalid("", name, "Invalid %s: %q is not the name of an event. Names look like charge.succeeded; * stands for all.", name, printable(s))
+		}
+		events = append(events, s)
+	}
+	return events, nil
+}
+
+// eventShape accepts names made of dotted lower-case words. The list of names
+// grows with every release; an unknown one is kept and never fires.
+func eventShape(s string) bool {
+	if !strings.Contains(s, ".") || len(s) > 100 {
+		return false
+	}
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && r != '_' && r != '.' && (r < '0' || r > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+func createEndpoint(c *call) (step, error) {
+	var b endpointBody
+	var err error
+	if b.Events, err = enabledEvents(c.params.Get("enabled_events")); err != nil {
+		return step{}, err
+	}
+	if b.URL, err = c.endpointURL(c.params.Get("url")); err != nil {
+		return step{}, err
+	}
+	if b.APIVersion, _, err = text(c.params.Get("api_version"), "api_version", 0); err != nil {
+		return step{}, err
+	}
+	if b.APIVersion != "" && !knownVersion(b.APIVersion) {
+		return step{}, invalid("", "api_version", "Invalid Stripe API version: %s", printable(b.APIVersion))
+	}
+	if _, err := boolean(c.params.Get("connect"), "connect", false); err != nil {
+		return step{}, err
+	}
+	if b.Description, _, err = text(c.params.Get("description"), "description", 5000); err != nil {
+		return step{}, err
+	}
+	if b.Metadata, err = metadata(c.params.Get("metadata"), nil); err != nil {
+		return step{}, err
+	}
+	var rowID string
+	return step{
+		begin: func(t *engine.Tx) error {
+			rows, err := t.Resources(store.List{Kind: kindEndpoint, Limit: endpointsMax})
+			if err != nil {
+				return err
+			}
+			if len(rows) >= endpointsMax {
+				mode := "test"
+				if c.principal.live {
+					mode = "live"
+				}
+				return invalid("", "", "You have reached the maximum of %d %s webhook endpoints.", endpointsMax, mode).kept()
+			}
+			full := b
+			full.Secret = "whsec_" + t.Random(32)
+			rowID = t.NewID("we_")
+			return t.InsertResource(newRow(t, kindEndpoint, rowID, "", encodeBody(full)))
+		},
+		finish: func(t *engine.Tx) (obj, error) {
+			row, err := t.Resource(kindEndpoint, rowID)
+			if err != nil {
+				return nil, err
+			}
+			o, err := c.in(t).endpoint(row)
+			if err != nil {
+				return nil, err
+			}
+			full, err := decodeBody[endpointBody](row)
+			o["secret"] = full.Secret // shown this once
+			return o, err
+		},
+	}, nil
+}
+
+func (v *view) endpoint(row resource.Row) (obj, error) {
+	b, err := decodeBody[endpointBody](row)
+	if err != nil {
+		return nil, err
+	}
+	status := "enabled"
+	if b.Disabled {
+		status = "disabled"
+	}
+	return obj{
+		"id": row.ID, "object": "webhook_endpoint", "api_version": nullable(b.APIVersion), "application": nil, "created": row.Created.Unix(),
+		"description": nullable(b.Description), "enabled_events": b.Events, "livemode": v.merchant.Live, "metadata": b.Metadata,
+		"status": status, "url": b.URL,
+	}, nil
+}
+
+func (c *call) endpointRow(r store.Reader) (resource.Row, error) {
+	row, err := r.Resource(kindEndpoint, c.path("id"))
+	if errors.Is(err, store.ErrNotFound) {
+		return row, c.unknown(404, kindEndpoint, "webhook endpoint", "webhook_endpoint", c.path("id"))
+	}
+	return row, err
+}
+
+func retrieveEndpoint(c *call) (obj, error) {
+	return c.single(func(v *view) (obj, error) {
+		row, err := c.endpointRow(v)
+		if err != nil {
+			return nil, err
+		}
+		return v.endpoint(row)
+	})
+}
+
+func listEndpoints(c *call) (obj, error) {
+	return c.page(kindEndpoint, "webhook endpoint", "", "", (*view).endpoint)
+}
+
+func updateEndpoint(c *call) (step, error) {
+	var b endpointBody
+	if err := c.changeEndpoint(&b); err != nil {
+		return step{}, err
+	}
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, err := c.endpointRow(t)
+			if err != nil {
+				return err
+			}
+			b, err := decodeBody[endpointBody](row)
+			if err != nil {
+				return err
+			}
+			if err := c.changeEndpoint(&b); err != nil {
+				return err
+			}
+			row.Body = encodeBody(b)
+			return t.UpdateResource(row)
+		},
+		finish: func(t *engine.Tx) (obj, error) {
+			row, err := c.endpointRow(t)
+			if err != nil {
+				return nil, err
+			}
+			return c.in(t).endpoint(row)
+		},
+	}, nil
+}
+
+// changeEndpoint applies an update's parameters.
+func (c *call) changeEndpoint(b *endpointBody) error {
+	var err error
+	if v := c.params.Get("url"); v.Kind() != form.Missing {
+		if b.URL, err = c.endpointURL(v); err != nil {
+			return err
+		}
+	}
+	if v := c.params.Get("enabled_events"); v.Kind() != form.Missing {
+		if b.Events, err = enabledEvents(v); err != nil {
+			return err
+		}
+	}
+	if b.Disabled, err = boolean(c.params.Get("disabled"), "disabled", b.Disabled); err != nil {
+		return err
+	}
+	if s, set, err := text(c.params.Get("description"), "description", 5000); err != nil {
+		return err
+	} else if set {
+		b.Description = s
+	}
+	b.Metadata, err = metadata(c.params.Get("metadata"), b.Metadata)
+	return err
+}
+
+func deleteEndpoint(c *call) (step, error) {
+	return step{
+		begin: func(t *engine.Tx) error {
+			if _, err := c.endpointRow(t); err != nil {
+				return err
+			}
+			return t.DeleteResource(kindEndpoint, c.path("id"))
+		},
+		finish: func(*engine.Tx) (obj, error) {
+			return obj{"id": c.path("id"), "object": "webhook_endpoint", "deleted": true}, nil
+		},
+	}, nil
+}

@@ -1,0 +1,303 @@
+package stripe
+
+import (
+	"encoding/json"
+	"errors"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/webhook"
+	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+)
+
+const kindEvent = "stripe.event"
+
+// eventBody is an event as it was rendered when it happened.
+type eventBody struct {
+	Type       string          `json:"type"`
+	APIVersion string          `json:"api_version"`
+	Object     json.RawMessage `json:"object"`
+	Previous   json.RawMessage `json:"previous,omitempty"`
+	RequestID  string          `json:"request_id,omitempty"`
+	Key        string          `json:"key,omitempty"`
+}
+
+// message is an event about to be written. render returns the object and, for
+// events that carry them, the previous values of what changed; it is called
+// once per version.
+type message struct {
+	typ    string
+	render func(v *view) (object, previous obj, err error)
+}
+
+// emit writes an event and its deliveries, in the transaction of the change.
+func (a *API) emit(t *engine.Tx, m message) error {
+	endpoints, err := a.subscribed(t, m.typ)
+	if err != nil {
+		return err
+	}
+	eventID := t.NewID("evt_")
+	rendered := map[string]eventBody{}
+	at := func(version string) (eventBody, error) {
+		if b, ok := rendered[version]; ok {
+			return b, nil
+		}
+		v := &view{Reader: t, api: a, merchant: t.Who, at: t.At, version: version}
+		o, prev, err := m.render(v)
+		if err != nil {
+			return eventBody{}, err
+		}
+		b := eventBody{Type: m.typ, APIVersion: version, Object: encode(o), RequestID: t.Cause.RequestID, Key: t.Cause.IdempotencyKey}
+		if prev != nil {
+			b.Previous = encode(prev)
+		}
+		rendered[version] = b
+		return b, nil
+	}
+	account, err := at(accountVersion(t.Who))
+	if err != nil {
+		return err
+	}
+	row := newRow(t, kindEvent, eventID, "", encodeBody(account), resource.Key{Name: "type", Value: m.typ})
+	if err := t.InsertResource(row); err != nil {
+		return err
+	}
+	for _, e := range endpoints {
+		version := e.body.APIVersion
+		if version == "" {
+			version = account.APIVersion
+		}
+		b, err := at(version)
+		if err != nil {
+			return err
+		}
+		o, err := renderEvent(row, b, t.Who.Live, len(endpoints))
+		if err != nil {
+			return err
+		}
+		d := store.Delivery{ID: t.NewID("whd_"), Event: eventID, Endpoint: e.row.ID, State: webhook.Pending, Created: t.At, Next: t.At, Body: encode(o)}
+		if err := t.InsertDelivery(d); err != nil {
+			return err
+		}
+		if err := t.Job("deliver:"+d.ID, webhook.Job, t.At, webhook.Payload{Front: Name, Delivery: d.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func renderEvent(row resource.Row, b eventBody, live bool, pending int) (obj, error) {
+	inner, err := decodeObject(b.Object)
+	if err != nil {
+		return nil, err
+	}
+	data := obj{"object": inner}
+	if b.Previous != nil {
+		prev, err := decodeObject(b.Previous)
+		if err != nil {
+			return nil, err
+		}
+		data["previous_attributes"] = prev
+	}
+	var request any = obj{"id": nullable(b.RequestID), "idempotency_key": nullable(b.Key)}
+	if !since(b.APIVersion, versionRequestHash) {
+		request = nullable(b.RequestID)
+	}
+	return obj{
+		"id": row.ID, "object": "event", "api_version": b.APIVersion, "created": row.Created.Unix(), "data": data,
+		"livemode": live, "pending_webhooks": pending, "request": request, "type": b.Type,
+	}, nil
+}
+
+// changed returns the old values of what differs: nested hashes show their
+// differences only, arrays are complete, an attribute that was absent is null.
+func changed(was, is obj) obj {
+	out := obj{}
+	for k, now := range is {
+		old := was[k]
+		if reflect.DeepEqual(old, now) {
+			continue
+		}
+		a, okA := old.(obj)
+		b, okB := now.(obj)
+		if okA && okB {
+			out[k] = changed(a, b)
+			continue
+		}
+		out[k] = old
+	}
+	return out
+}
+
+// deliveriesMax bounds the endpoints of an event, and so its deliveries that
+// are looked at.
+const deliveriesMax = 100
+
+func (v *view) event(row resource.Row) (obj, error) {
+	b, err := decodeBody[eventBody](row)
+	if err != nil {
+		return nil, err
+	}
+	ds, err := v.Deliveries(row.ID, "", "", deliveriesMax)
+	if err != nil {
+		return nil, err
+	}
+	pending := 0
+	for _, d := range ds {
+		if d.State != webhook.Delivered {
+			pending++
+		}
+	}
+	return renderEvent(row, b, v.merchant.Live, pending)
+}
+
+func retrieveEvent(c *call) (obj, error) {
+	return c.single(func(v *view) (obj, error) {
+		row, err := v.Resource(kindEvent, c.path("id"))
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, c.unknown(404, kindEvent, "event", "id", c.path("id"))
+		}
+		if err != nil {
+			return nil, err
+		}
+		return v.event(row)
+	})
+}
+
+// typesMax is how many types a list may be filtered by.
+const typesMax = 20
+
+func listEvents(c *call) (obj, error) {
+	typ, one, err := text(c.params.Get("type"), "type", 0)
+	if err != nil {
+		return nil, err
+	}
+	var types []string
+	if v := c.params.Get("types"); v.Kind() != form.Missing && (v.Kind() != form.Scalar || v.String() != "") {
+		if v.Kind() != form.List {
+			return nil, invalid("", "types", "Invalid array")
+		}
+		if one {
+			return nil, invalid("", "", "You may only specify one of these parameters: type, types.")
+		}
+		for _, item := range v.Items() {
+			types = append(types, item.String())
+		}
+		if len(types) > typesMax {
+			return nil, invalid("", "types", "You may specify up to %d types.", typesMax)
+		}
+	}
+	success, err := boolean(c.params.Get("delivery_success"), "delivery_success", true)
+	if err != nil {
+		return nil, err
+	}
+	filterDelivery := c.params.Get("delivery_success").Kind() != form.Missing
+	if typ != "" && !strings.Contains(typ, "*") && !filterDelivery {
+		return c.page(kindEvent, "event", "type", typ, (*view).event)
+	}
+	if typ == "" && types == nil && !filterDelivery {
+		return c.page(kindEvent, "event", "", "", (*view).event)
+	}
+	var deliveries func(eventID string) bool
+	keep := func(r resource.Row) bool {
+		b, err := decodeBody[eventBody](r)
+		if err != nil {
+			return false
+		}
+		if typ != "" {
+			if ok, _ := path.Match(typ, b.Type); !ok {
+				return false
+			}
+		}
+		if types != nil && !slices.Contains(types, b.Type) {
+			return false
+		}
+		return !filterDelivery || deliveries(r.ID) == success
+	}
+	if filterDelivery {
+		deliveries = func(eventID string) bool { return c.delivered(eventID) }
+	}
+	return c.filtered(kindEvent, "event", "", "", keep, (*view).event)
+}
+
+// delivered reports whether every delivery of an event succeeded.
+func (c *call) delivered(eventID string) bool {
+	ok := true
+	_ = c.view(func(v *view) error {
+		ds, err := v.Deliveries(eventID, "", "", deliveriesMax)
+		for _, d := range ds {
+			ok = ok && d.State == webhook.Delivered
+		}
+		return err
+	})
+	return ok
+}
+
+// retryEvent delivers an event again (stripe-platform §16.4).
+func retryEvent(c *call) (step, error) {
+	endpointID, err := must(c.params.Get("webhook_endpoint"), "webhook_endpoint", 0)
+	if err != nil {
+		return step{}, err
+	}
+	eventID := c.path("id")
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, err := t.Resource(kindEvent, eventID)
+			if errors.Is(err, store.ErrNotFound) {
+				return c.unknown(404, kindEvent, "event", "id", eventID)
+			}
+			if err != nil {
+				return err
+			}
+			e, err := t.Resource(kindEndpoint, endpointID)
+			if errors.Is(err, store.ErrNotFound) {
+				return noSuch(400, "webhook endpoint", "webhook_endpoint", endpointID)
+			}
+			if err != nil {
+				return err
+			}
+			return c.api.Resend(t, row, e)
+		},
+		finish: func(t *engine.Tx) (obj, error) {
+			row, err := t.Resource(kindEvent, eventID)
+			if err != nil {
+				return nil, err
+			}
+			return c.in(t).event(row)
+		},
+	}, nil
+}
+
+// Resend plans one more attempt to deliver an event to an endpoint, beside the
+// automatic ones. An endpoint that was not there when the event happened gets
+// the account's rendering.
+func (a *API) Resend(t *engine.Tx, event, endpoint resource.Row) error {
+	ds, err := t.Deliveries(event.ID, endpoint.ID, "", 1)
+	if err != nil {
+		return err
+	}
+	deliveryID := ""
+	if len(ds) > 0 {
+		deliveryID = ds[0].ID
+	} else {
+		b, err := decodeBody[eventBody](event)
+		if err != nil {
+			return err
+		}
+		o, err := renderEvent(event, b, t.Who.Live, 1)
+		if err != nil {
+			return err
+		}
+		d := store.Delivery{ID: t.NewID("whd_"), Event: event.ID, Endpoint: endpoint.ID, State: webhook.Pending, Created: t.At, Next: t.At, Body: encode(o)}
+		if err := t.InsertDelivery(d); err != nil {
+			return err
+		}
+		return t.Job("deliver:"+d.ID, webhook.Job, t.At, webhook.Payload{Front: Name, Delivery: d.ID})
+	}
+	return t.Job("resend:"+t.NewID("rs_"), webhook.Job, t.At, webhook.Payload{Front: Name, Delivery: deliveryID, Manual: true})
+}

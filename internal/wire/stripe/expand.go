@@ -1,0 +1,171 @@
+package stripe
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+)
+
+// expandDepth is how many levels may be expanded, "data" included.
+const expandDepth = 4
+
+// expandable says, for every object, which fields can be replaced by the object
+// they name, and which hold lists that are shown on demand.
+var expandable = map[string]map[string]string{
+	"source":              {},
+	"charge":              {"balance_transaction": "balance_transaction", "refunds": "refunds", "customer": "customer", "payment_intent": "payment_intent", "application": "", "application_fee": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "", "failure_balance_transaction": "balance_transaction"},
+	"refund":              {"charge": "charge", "balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "source_transfer_reversal": "", "transfer_reversal": ""},
+	"balance_transaction": {"source": "any"},
+	"event":               {},
+	"webhook_endpoint":    {},
+	"balance":             {},
+	"source_transaction":  {},
+}
+
+// expansions reads and checks the expand parameter against the schema, before
+// anything is read or written.
+func (c *call) expansions(ep endpoint) ([]string, error) {
+	v := c.params.Get("expand")
+	if v.Kind() == form.Missing || v.Kind() == form.Scalar && v.String() == "" {
+		return nil, nil
+	}
+	if v.Kind() != form.List {
+		return nil, invalid("", "expand", "Invalid array")
+	}
+	var paths []string
+	for _, item := range v.Items() {
+		p := item.String()
+		parts := strings.Split(p, ".")
+		if len(parts) > expandDepth {
+			return nil, invalid("property_expansion_max_depth", "", "You cannot expand more than %d levels of a property. Property: %s", expandDepth, p)
+		}
+		if ep.list {
+			if parts[0] != "data" {
+				return nil, invalid("", "", "This property cannot be expanded (%s). You may want to try expanding 'data.%s' instead.", p, p)
+			}
+			parts = parts[1:]
+		}
+		if !canExpand(ep.object, parts) {
+			return nil, invalid("", "", "This property cannot be expanded (%s).", p)
+		}
+		if len(parts) > 0 {
+			paths = append(paths, strings.Join(parts, "."))
+		}
+	}
+	return paths, nil
+}
+
+func canExpand(object string, parts []string) bool {
+	for i := 0; i < len(parts); i++ {
+		to, ok := expandable[object][parts[i]]
+		if !ok {
+			return false
+		}
+		switch to {
+		case "refunds":
+			if i+1 < len(parts) && parts[i+1] == "data" {
+				i++
+			}
+			object = "refund"
+		case "any":
+			return true
+		default:
+			object = to
+		}
+	}
+	return true
+}
+
+// applyExpand replaces ids by objects in an answer.
+func (c *call) applyExpand(r store.Reader, m merchant.Merchant, at time.Time, o obj, _ endpoint) error {
+	v := &view{Reader: r, api: c.api, merchant: m, at: at, version: c.version}
+	for _, p := range c.expand {
+		if err := v.expandPath(o, strings.Split(p, ".")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *call) applyExpandList(v *view, data []any) error {
+	for _, d := range data {
+		for _, p := range c.expand {
+			if err := v.expandPath(d.(obj), strings.Split(p, ".")); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// single renders an object for a retrieve call, expanded.
+func (c *call) single(render func(v *view) (obj, error)) (obj, error) {
+	var o obj
+	err := c.view(func(v *view) (err error) {
+		if o, err = render(v); err != nil {
+			return err
+		}
+		return c.applyExpand(v.Reader, v.merchant, v.at, o, endpoint{})
+	})
+	return o, err
+}
+
+func (v *view) expandPath(o obj, parts []string) error {
+	field := parts[0]
+	if field == "refunds" && o["object"] == "charge" {
+		if _, shown := o["refunds"]; !shown {
+			list, err := v.refundsOf(o["id"].(string))
+			if err != nil {
+				return err
+			}
+			o["refunds"] = list
+		}
+		if len(parts) < 3 || parts[1] != "data" {
+			return nil
+		}
+		for _, d := range o["refunds"].(obj)["data"].([]any) {
+			if err := v.expandPath(d.(obj), parts[2:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	inner, ok := o[field].(obj)
+	if !ok {
+		ref, isID := o[field].(string)
+		if !isID || ref == "" {
+			return nil
+		}
+		var err error
+		inner, err = v.byID(ref)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		o[field] = inner
+	}
+	if len(parts) > 1 {
+		return v.expandPath(inner, parts[1:])
+	}
+	return nil
+}
+
+// byID renders the object an id names, by its prefix.
+func (v *view) byID(ref string) (obj, error) {
+	prefix, _, _ := strings.Cut(ref, "_")
+	switch prefix {
+	case "py", "ch":
+		return v.charge(ref)
+	case "pyr", "re":
+		return v.refund(ref)
+	case "txn":
+		return v.transaction(ref)
+	}
+	return nil, store.ErrNotFound
+}

@@ -1,0 +1,305 @@
+package stripe
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/event"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe/signature"
+)
+
+// Name implements engine.Front and webhook.Front.
+func (a *API) Name() string { return Name }
+
+// Tell writes what must be written with a fact: balance transactions, events
+// and their deliveries (stripe-sources §12.3).
+func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Refund) error {
+	switch f.Kind {
+	case event.Authorized:
+		return a.sourceEvent(t, "source.chargeable", p)
+	case event.Declined:
+		return a.sourceEvent(t, "source.failed", p)
+	case event.Expired:
+		return a.sourceEvent(t, "source.canceled", p)
+	case event.Captured:
+		return a.captured(t, f, p)
+	case event.CaptureDeclined:
+		row, err := t.ResourceBy(kindCharge, "payment", p.ID)
+		if err != nil {
+			return err
+		}
+		return a.chargeEvent(t, "charge.failed", row, p)
+	case event.RefundCreated:
+		return a.refundCreated(t, p, r)
+	case event.RefundSucceeded:
+		return a.refundChanged(t, r, false)
+	case event.RefundFailed:
+		return a.refundFailed(t, p, r)
+	case event.Voided, event.FundsAvailable:
+	}
+	return nil
+}
+
+// TellMerchant announces funds that became available.
+func (a *API) TellMerchant(t *engine.Tx, f event.Fact) error {
+	if f.Kind != event.FundsAvailable {
+		return nil
+	}
+	return a.emit(t, message{typ: "balance.available", render: func(v *view) (obj, obj, error) {
+		o, err := v.balance()
+		return o, nil, err
+	}})
+}
+
+func (a *API) sourceEvent(t *engine.Tx, typ string, p *payment.Payment) error {
+	row, err := t.Resource(kindSource, p.Owner)
+	if err != nil {
+		return err
+	}
+	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+		o, err := v.renderSource(row, p, false)
+		return o, nil, err
+	}})
+}
+
+func (a *API) chargeEvent(t *engine.Tx, typ string, row resource.Row, p *payment.Payment) error {
+	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+		o, err := v.renderCharge(row, p)
+		return o, nil, err
+	}})
+}
+
+func (a *API) captured(t *engine.Tx, f event.Fact, p *payment.Payment) error {
+	row, err := t.ResourceBy(kindCharge, "payment", p.ID)
+	if err != nil {
+		return err
+	}
+	b, err := decodeBody[chargeBody](row)
+	if err != nil {
+		return err
+	}
+	if b.Transaction, err = book(t, transactionBody{
+		Type: "payment", Category: "charge", Source: row.ID, Description: b.Description,
+		Currency: f.Amount.Currency, Amount: f.Amount.Minor, Fee: f.Fee.Minor, AvailableOn: f.Due,
+	}); err != nil {
+		return err
+	}
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	row.Version++
+	return a.chargeEvent(t, "charge.succeeded", row, p)
+}
+
+// refundBodies loads a refund's row and body.
+func refundBodies(t *engine.Tx, r *payment.Refund) (resource.Row, refundBody, error) {
+	row, err := t.Resource(kindRefund, r.ID)
+	if err != nil {
+		return row, refundBody{}, err
+	}
+	b, err := decodeBody[refundBody](row)
+	return row, b, err
+}
+
+func (a *API) refundCreated(t *engine.Tx, p *payment.Payment, r *payment.Refund) error {
+	row, b, err := refundBodies(t, r)
+	if err != nil {
+		return err
+	}
+	charge, err := t.Resource(kindCharge, b.Charge)
+	if err != nil {
+		return err
+	}
+	cb, err := decodeBody[chargeBody](charge)
+	if err != nil {
+		return err
+	}
+	description := "REFUND FOR PAYMENT"
+	if cb.Description != "" {
+		description += " (" + cb.Description + ")"
+	}
+	if b.Transaction, err = book(t, transactionBody{
+		Type: "payment_refund", Category: "refund", Source: r.ID, Description: description,
+		Currency: r.Amount.Currency, Amount: -r.Amount.Minor, AvailableOn: t.At,
+	}); err != nil {
+		return err
+	}
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	if err := a.emit(t, message{typ: "charge.refunded", render: func(v *view) (obj, obj, error) {
+		o, err := v.renderCharge(charge, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		prev := obj{"amount_refunded": p.RefundedAmount().Minor - r.Amount.Minor}
+		if o["refunded"] == true {
+			prev["refunded"] = false
+		}
+		if list, ok := o["refunds"].(obj); ok {
+			data := list["data"].([]any)
+			prev["refunds"] = obj{"data": data[min(1, len(data)):], "total_count": max(len(data)-1, 0)}
+		}
+		return o, prev, nil
+	}}); err != nil {
+		return err
+	}
+	return a.refundEvent(t, "refund.created", r, nil)
+}
+
+// refundEvent emits an event about a refund; the refund.* types exist for every
+// method only since a version.
+func (a *API) refundEvent(t *engine.Tx, typ string, r *payment.Refund, prev obj) error {
+	if strings.HasPrefix(typ, "refund.") && !since(accountVersion(t.Who), versionRefundEvents) {
+		return nil
+	}
+	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+		o, err := v.refund(r.ID)
+		return o, prev, err
+	}})
+}
+
+func (a *API) refundChanged(t *engine.Tx, r *payment.Refund, failed bool) error {
+	prev := obj{"status": "pending"}
+	if err := a.refundEvent(t, "charge.refund.updated", r, prev); err != nil {
+		return err
+	}
+	if err := a.refundEvent(t, "refund.updated", r, prev); err != nil || !failed {
+		return err
+	}
+	return a.refundEvent(t, "refund.failed", r, nil)
+}
+
+func (a *API) refundFailed(t *engine.Tx, _ *payment.Payment, r *payment.Refund) error {
+	row, b, err := refundBodies(t, r)
+	if err != nil {
+		return err
+	}
+	if b.FailureTransaction, err = book(t, transactionBody{
+		Type: "refund_failure", Category: "refund_failure", Source: r.ID, Description: "REFUND FAILURE",
+		Currency: r.Amount.Currency, Amount: r.Amount.Minor, AvailableOn: t.At,
+	}); err != nil {
+		return err
+	}
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	return a.refundChanged(t, r, true)
+}
+
+// reserved are the parameters a return URL gets (stripe-sources §4.8), in the
+// order seen on the wire.
+var reserved = []string{"client_secret", "livemode", "source"}
+
+// ReturnTo implements engine.Front.
+func (a *API) ReturnTo(r store.Reader, p payment.Payment) (string, []engine.Detail, error) {
+	row, err := r.Resource(p.Kind, p.Owner)
+	if err != nil {
+		return "", nil, err
+	}
+	m, err := r.Merchant()
+	if err != nil {
+		return "", nil, err
+	}
+	b, err := decodeBody[sourceBody](row)
+	if err != nil {
+		return "", nil, err
+	}
+	details := []engine.Detail{
+		{Label: "Type", Value: p.Method}, {Label: "Amount", Value: fmt.Sprint(p.Amount.Minor)}, {Label: "Currency", Value: p.Amount.Currency.Lower()},
+		{Label: "Source", Value: row.ID}, {Label: "Return URL", Value: b.ReturnURL},
+	}
+	for _, d := range []engine.Detail{{Label: "Statement descriptor", Value: firstOf(b.Descriptor, m.Profile.Descriptor)}, {Label: "Name", Value: b.Owner.Name}, {Label: "Email", Value: b.Owner.Email}} {
+		if d.Value != "" {
+			details = append(details, d)
+		}
+	}
+	details = append(details, engine.Detail{Label: "Live mode", Value: fmt.Sprint(m.Live)})
+	return withParameters(b.ReturnURL, map[string]string{"client_secret": b.ClientSecret, "livemode": fmt.Sprint(m.Live), "source": row.ID}), details, nil
+}
+
+// withParameters appends the reserved parameters to a return URL, removing any
+// of the same name and leaving everything else as the merchant wrote it.
+func withParameters(to string, values map[string]string) string {
+	to, fragment, hasFragment := strings.Cut(to, "#")
+	base, query, _ := strings.Cut(to, "?")
+	var kept []string
+	for _, pair := range strings.Split(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(name); err == nil {
+			name = decoded
+		}
+		if _, taken := values[name]; !taken && pair != "" {
+			kept = append(kept, pair)
+		}
+	}
+	for _, name := range reserved {
+		kept = append(kept, name+"="+url.QueryEscape(values[name]))
+	}
+	out := base + "?" + strings.Join(kept, "&")
+	if hasFragment {
+		out += "#" + fragment
+	}
+	return out
+}
+
+// Target implements webhook.Front.
+func (a *API) Target(r store.Reader, endpointID string) (string, bool, error) {
+	row, err := r.Resource(kindEndpoint, endpointID)
+	if err != nil {
+		return "", false, err
+	}
+	b, err := decodeBody[endpointBody](row)
+	return b.URL, !b.Disabled, err
+}
+
+// Sign implements webhook.Front: the signature's time is always the wall's.
+func (a *API) Sign(r store.Reader, endpointID string, body []byte, wall time.Time) (http.Header, error) {
+	row, err := r.Resource(kindEndpoint, endpointID)
+	if err != nil {
+		return nil, err
+	}
+	b, err := decodeBody[endpointBody](row)
+	if err != nil {
+		return nil, err
+	}
+	return http.Header{
+		"Content-Type":     {"application/json; charset=utf-8"},
+		"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
+		"Accept":           {"*/*; q=0.5, application/xml"},
+		"Cache-Control":    {"no-cache"},
+		"Stripe-Signature": {signature.Header(wall.Unix(), body, b.Secret)},
+	}, nil
+}
+
+// Timetables of retries after a failed attempt (stripe-platform §9.4).
+var (
+	retriesTest = []time.Duration{5 * time.Minute, 30 * time.Minute, 2 * time.Hour}
+	retriesLive = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, 12 * time.Hour, 12 * time.Hour, 12 * time.Hour, 12 * time.Hour}
+)
+
+// RetryAfter implements webhook.Front.
+func (a *API) RetryAfter(live bool, n int) (time.Duration, bool) {
+	table := retriesTest
+	if live {
+		table = retriesLive
+	}
+	if n < 1 || n > len(table) {
+		return 0, false
+	}
+	return table[n-1], true
+}
+
+// Answered implements webhook.Front; pending_webhooks is counted when it is
+// asked for.
+func (a *API) Answered(store.Tx, store.Delivery) error { return nil }

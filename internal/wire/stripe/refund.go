@@ -1,0 +1,277 @@
+package stripe
+
+import (
+	"errors"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+)
+
+const kindRefund = "stripe.refund"
+
+// refundBody is what a refund's row keeps beside what the core knows.
+type refundBody struct {
+	Charge             string            `json:"charge"`
+	Reason             string            `json:"reason,omitempty"`
+	Metadata           map[string]string `json:"metadata,omitempty"`
+	Transaction        string            `json:"transaction,omitempty"`
+	FailureTransaction string            `json:"failure_transaction,omitempty"`
+}
+
+var refundParams = []string{
+	"charge", "payment_intent", "amount", "reason", "metadata", "refund_application_fee", "reverse_transfer",
+	"instructions_email", "origin", "currency", "customer",
+}
+
+// nestedRefunds is how many refunds an embedded list shows.
+const nestedRefunds = 10
+
+func createRefund(c *call) (step, error) {
+	s, id, err := prepareRefund(c)
+	if err != nil {
+		return step{}, err
+	}
+	s.finish = func(t *engine.Tx) (obj, error) { return c.in(t).refund(*id) }
+	return s, nil
+}
+
+// refundCharge is the legacy form that answers with the charge.
+func refundCharge(c *call) (step, error) {
+	s, _, err := prepareRefund(c)
+	if err != nil {
+		return step{}, err
+	}
+	s.finish = func(t *engine.Tx) (obj, error) { return c.in(t).charge(c.path("charge")) }
+	return s, nil
+}
+
+func prepareRefund(c *call) (step, *string, error) {
+	chargeID, status := c.path("charge"), 404
+	if chargeID == "" {
+		status = 400
+		var err error
+		if chargeID, _, err = text(c.params.Get("charge"), "charge", 0); err != nil {
+			return step{}, nil, err
+		}
+		if intent := c.params.Get("payment_intent").String(); chargeID == "" && intent != "" {
+			return step{}, nil, noSuch(400, "payment_intent", "payment_intent", intent)
+		}
+	}
+	if chargeID == "" {
+		return step{}, nil, invalid("parameter_missing", "", "One of the following params should be provided for this request: payment_intent or charge.")
+	}
+	var amount int64
+	if c.params.Get("amount").Kind() != form.Missing {
+		var err error
+		if amount, err = positive(c.params.Get("amount"), "amount"); err != nil {
+			return step{}, nil, err
+		}
+	}
+	b := refundBody{Charge: chargeID}
+	var err error
+	if v := c.params.Get("reason"); v.Kind() != form.Missing && (v.Kind() != form.Scalar || v.String() != "") {
+		if b.Reason, _, err = oneOf(v, "reason", "duplicate", "fraudulent", "requested_by_customer"); err != nil {
+			return step{}, nil, err
+		}
+	}
+	if b.Metadata, err = metadata(c.params.Get("metadata"), nil); err != nil {
+		return step{}, nil, err
+	}
+	var refundID string
+	return step{begin: func(t *engine.Tx) error {
+		row, err := c.chargeRow(t, status, "charge", chargeID)
+		if err != nil {
+			return err
+		}
+		p, err := t.LoadPayment(row.Payment)
+		if err != nil {
+			return err
+		}
+		proof, err := refundable(p, chargeID, amount)
+		if err != nil {
+			return err
+		}
+		r, err := t.RefundPayment(p, proof, "pyr_", func(r *payment.Refund) error {
+			return t.InsertResource(newRow(t, kindRefund, r.ID, p.ID, encodeBody(b), resource.Key{Name: "charge", Value: chargeID}))
+		})
+		if err != nil {
+			if w := translate(err); w.keep {
+				return w
+			}
+			return err
+		}
+		refundID = r.ID
+		return nil
+	}}, &refundID, nil
+}
+
+// refundable checks what stripe-sources §10.5 lists and hands out the proof.
+// Amount 0 means all that is left.
+func refundable(p *payment.Payment, chargeID string, amount int64) (payment.Refundable, error) {
+	if p.State() != payment.Captured {
+		return payment.Refundable{}, invalid("charge_not_refundable", "charge", "This charge did not succeed and cannot be refunded.").kept()
+	}
+	left := p.CapturedAmount().Sub(p.RefundedAmount())
+	if left.Minor == 0 {
+		return payment.Refundable{}, invalid("charge_already_refunded", "", "Charge %s has already been refunded.", chargeID).kept()
+	}
+	if amount == 0 {
+		amount = left.Minor
+	}
+	proof, ok := p.Refundable(money.Of(amount, p.Amount.Currency))
+	if !ok {
+		return proof, invalid("", "amount", "Refund amount (%s) is greater than unrefunded amount on charge (%s)", money.Of(amount, p.Amount.Currency), left).kept()
+	}
+	return proof, nil
+}
+
+// refundRow finds a refund; under a charge's path it must be that charge's.
+func (c *call) refundRow(r store.Reader) (resource.Row, error) {
+	row, err := r.Resource(kindRefund, c.path("id"))
+	if err == nil && c.path("charge") != "" {
+		b, derr := decodeBody[refundBody](row)
+		if derr != nil {
+			return row, derr
+		}
+		if b.Charge != c.path("charge") {
+			err = store.ErrNotFound
+		}
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return row, c.unknown(404, kindRefund, "refund", "refund", c.path("id"))
+	}
+	return row, err
+}
+
+func retrieveRefund(c *call) (obj, error) {
+	return c.single(func(v *view) (obj, error) {
+		row, err := c.refundRow(v)
+		if err != nil {
+			return nil, err
+		}
+		return v.renderRefund(row)
+	})
+}
+
+func listRefunds(c *call) (obj, error) {
+	charge := c.path("charge")
+	if charge != "" {
+		if err := c.view(func(v *view) error { _, err := c.chargeRow(v, 404, "charge", charge); return err }); err != nil {
+			return nil, err
+		}
+	} else {
+		charge = c.params.Get("charge").String()
+	}
+	if intent := c.params.Get("payment_intent").String(); intent != "" {
+		return c.page(kindRefund, "refund", "payment_intent", intent, (*view).renderRefund)
+	}
+	if charge != "" {
+		return c.page(kindRefund, "refund", "charge", charge, (*view).renderRefund)
+	}
+	return c.page(kindRefund, "refund", "", "", (*view).renderRefund)
+}
+
+func updateRefund(c *call) (step, error) {
+	if _, err := metadata(c.params.Get("metadata"), nil); err != nil {
+		return step{}, err
+	}
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, err := c.refundRow(t)
+			if err != nil {
+				return err
+			}
+			b, err := decodeBody[refundBody](row)
+			if err != nil {
+				return err
+			}
+			if b.Metadata, err = metadata(c.params.Get("metadata"), b.Metadata); err != nil {
+				return err
+			}
+			row.Body = encodeBody(b)
+			return t.UpdateResource(row)
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).refund(c.path("id")) },
+	}, nil
+}
+
+func cancelRefund(c *call) (step, error) {
+	return step{begin: func(t *engine.Tx) error {
+		if _, err := c.refundRow(t); err != nil {
+			return err
+		}
+		return invalid("", "", "This refund cannot be canceled: only refunds in `requires_action` can be canceled, and refunds to Alipay never are.").kept()
+	}}, nil
+}
+
+func (v *view) refund(refundID string) (obj, error) {
+	row, err := v.Resource(kindRefund, refundID)
+	if err != nil {
+		return nil, err
+	}
+	return v.renderRefund(row)
+}
+
+func (v *view) renderRefund(row resource.Row) (obj, error) {
+	r, err := v.Refund(row.ID)
+	if err != nil {
+		return nil, err
+	}
+	b, err := decodeBody[refundBody](row)
+	if err != nil {
+		return nil, err
+	}
+	o := obj{
+		"id": row.ID, "object": "refund", "amount": r.Amount.Minor, "balance_transaction": nullable(b.Transaction), "charge": b.Charge,
+		"created": row.Created.Unix(), "currency": r.Amount.Currency.Lower(), "metadata": b.Metadata, "payment_intent": nil,
+		"reason": nullable(b.Reason), "receipt_number": nil, "source_transfer_reversal": nil, "status": r.State().String(), "transfer_reversal": nil,
+	}
+	if since(v.version, versionDestination) {
+		o["destination_details"] = obj{"alipay": obj{}, "type": "alipay"}
+	}
+	if r.State() == payment.RefundPending && since(v.version, versionRecentMembers) {
+		o["pending_reason"] = "processing"
+	}
+	if r.State() == payment.RefundFailed {
+		o["failure_reason"] = refundFailure(r.Reason)
+		o["failure_balance_transaction"] = nullable(b.FailureTransaction)
+	}
+	return o, nil
+}
+
+// refundFailure maps a rail's reason to the enum of the wire.
+func refundFailure(r payment.Reason) string {
+	switch r {
+	case "declined", payment.PayerDeclined:
+		return "declined"
+	case payment.InsufficientFunds:
+		return "insufficient_funds"
+	}
+	return "unknown"
+}
+
+// refundsOf is the list embedded in a charge, newest first.
+func (v *view) refundsOf(chargeID string) (obj, error) {
+	rows, err := v.Resources(store.List{Kind: kindRefund, Key: "charge", Value: chargeID, Limit: nestedRefunds + 1})
+	if err != nil {
+		return nil, err
+	}
+	more := len(rows) > nestedRefunds
+	data := []any{}
+	for _, r := range rows[:min(len(rows), nestedRefunds)] {
+		o, err := v.renderRefund(r)
+		if err != nil {
+			return nil, err
+		}
+		data = append(data, o)
+	}
+	list := obj{"object": "list", "data": data, "has_more": more, "url": "/v1/charges/" + chargeID + "/refunds"}
+	if !since(v.version, versionNoTotalCount) {
+		list["total_count"] = len(data)
+	}
+	return list, nil
+}

@@ -1,0 +1,94 @@
+package stripe
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/ducatpay/ducat/internal/fault"
+)
+
+// endpoints lists the whole surface of the dialect.
+func (a *API) endpoints() []endpoint {
+	page := []string{"limit", "starting_after", "ending_before", "created"}
+	with := func(more ...string) []string { return append(append([]string(nil), page...), more...) }
+	return []endpoint{
+		{method: "POST", path: "/v1/sources", public: true, object: "source", params: sourceParams, write: createSource},
+		{method: "GET", path: "/v1/sources/{id}", public: true, object: "source", params: []string{"client_secret"}, read: retrieveSource},
+		{method: "POST", path: "/v1/sources/{id}", object: "source", params: []string{"metadata", "owner", "amount", "mandate", "source_order"}, write: updateSource},
+		{method: "GET", path: "/v1/sources/{id}/source_transactions", list: true, object: "source_transaction", params: page, read: sourceTransactions},
+
+		{method: "POST", path: "/v1/charges", object: "charge", params: chargeParams, write: createCharge},
+		{method: "GET", path: "/v1/charges", list: true, object: "charge", params: with("customer", "payment_intent", "transfer_group"), read: listCharges},
+		{method: "GET", path: "/v1/charges/{id}", object: "charge", read: retrieveCharge},
+		{method: "POST", path: "/v1/charges/{id}", object: "charge", params: []string{"customer", "description", "fraud_details", "metadata", "receipt_email", "shipping", "transfer_group"}, write: updateCharge},
+		{method: "POST", path: "/v1/charges/{id}/capture", object: "charge", params: []string{"amount", "application_fee_amount", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "transfer_group"}, write: captureCharge},
+		{method: "GET", path: "/v1/charges/{charge}/refunds", list: true, object: "refund", params: page, read: listRefunds},
+		{method: "POST", path: "/v1/charges/{charge}/refunds", object: "refund", params: refundParams, write: createRefund},
+		{method: "GET", path: "/v1/charges/{charge}/refunds/{id}", object: "refund", read: retrieveRefund},
+		{method: "POST", path: "/v1/charges/{charge}/refunds/{id}", object: "refund", params: []string{"metadata"}, write: updateRefund},
+		{method: "POST", path: "/v1/charges/{charge}/refund", object: "charge", params: refundParams, write: refundCharge},
+
+		{method: "POST", path: "/v1/refunds", object: "refund", params: refundParams, write: createRefund},
+		{method: "GET", path: "/v1/refunds", list: true, object: "refund", params: with("charge", "payment_intent"), read: listRefunds},
+		{method: "GET", path: "/v1/refunds/{id}", object: "refund", read: retrieveRefund},
+		{method: "POST", path: "/v1/refunds/{id}", object: "refund", params: []string{"metadata"}, write: updateRefund},
+		{method: "POST", path: "/v1/refunds/{id}/cancel", object: "refund", write: cancelRefund},
+
+		{method: "GET", path: "/v1/events", list: true, object: "event", params: with("type", "types", "delivery_success"), read: listEvents},
+		{method: "GET", path: "/v1/events/{id}", object: "event", read: retrieveEvent},
+		{method: "POST", path: "/v1/events/{id}/retry", object: "event", params: []string{"account", "webhook_endpoint", "for_stripecli"}, write: retryEvent},
+
+		{method: "POST", path: "/v1/webhook_endpoints", object: "webhook_endpoint", params: []string{"url", "enabled_events", "api_version", "connect", "description", "metadata"}, write: createEndpoint},
+		{method: "GET", path: "/v1/webhook_endpoints", list: true, object: "webhook_endpoint", params: page, read: listEndpoints},
+		{method: "GET", path: "/v1/webhook_endpoints/{id}", object: "webhook_endpoint", read: retrieveEndpoint},
+		{method: "POST", path: "/v1/webhook_endpoints/{id}", object: "webhook_endpoint", params: []string{"url", "enabled_events", "disabled", "description", "metadata"}, write: updateEndpoint},
+		{method: "DELETE", path: "/v1/webhook_endpoints/{id}", object: "webhook_endpoint", write: deleteEndpoint},
+
+		{method: "GET", path: "/v1/balance", object: "balance", read: retrieveBalance},
+		{method: "GET", path: "/v1/balance_transactions", list: true, object: "balance_transaction", params: with("currency", "payout", "source", "type"), read: listTransactions},
+		{method: "GET", path: "/v1/balance_transactions/{id}", object: "balance_transaction", read: retrieveTransaction},
+		{method: "GET", path: "/v1/balance/history", list: true, object: "balance_transaction", params: with("currency", "payout", "source", "type"), read: listTransactions},
+		{method: "GET", path: "/v1/balance/history/{id}", object: "balance_transaction", read: retrieveTransaction},
+	}
+}
+
+// pins remembers merchants whose default version is set, so that a request with
+// a version need not look.
+type pins struct {
+	mu  sync.Mutex
+	set map[int64]struct{}
+}
+
+const pinsMax = 1 << 17
+
+func (a *API) pinned(id int64) bool {
+	a.pins.mu.Lock()
+	defer a.pins.mu.Unlock()
+	_, ok := a.pins.set[id]
+	return ok
+}
+
+func (a *API) setPinned(id int64) {
+	a.pins.mu.Lock()
+	defer a.pins.mu.Unlock()
+	if a.pins.set == nil || len(a.pins.set) >= pinsMax {
+		a.pins.set = map[int64]struct{}{}
+	}
+	a.pins.set[id] = struct{}{}
+}
+
+// Forget makes the API look a merchant's settings up again, after a reset.
+func (a *API) Forget(id int64) {
+	a.pins.mu.Lock()
+	defer a.pins.mu.Unlock()
+	delete(a.pins.set, id)
+}
+
+func faultCode(err error) string { return fault.CodeOf(err) }
+
+func faultMessage(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.Message
+	}
+	return ""
+}

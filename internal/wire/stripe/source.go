@@ -1,0 +1,578 @@
+package stripe
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/method"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+)
+
+const kindSource = "stripe.source"
+
+// sourceBody is what a source's row keeps beside what the core knows.
+type sourceBody struct {
+	ClientSecret     string            `json:"client_secret"`
+	ReturnURL        string            `json:"return_url"`
+	Descriptor       string            `json:"descriptor,omitempty"`
+	WalletDescriptor string            `json:"wallet_descriptor,omitempty"`
+	Owner            owner             `json:"owner"`
+	Metadata         map[string]string `json:"metadata,omitempty"`
+}
+
+// owner is who a source belongs to; "" is null.
+type owner struct {
+	Name    string            `json:"name,omitempty"`
+	Email   string            `json:"email,omitempty"`
+	Phone   string            `json:"phone,omitempty"`
+	Address map[string]string `json:"address,omitempty"`
+}
+
+var sourceParams = []string{
+	"type", "amount", "currency", "redirect", "flow", "usage", "statement_descriptor", "owner", "metadata",
+	"customer", "original_source", "token", "mandate", "receiver", "source_order",
+}
+
+// sourceTypes are the types a source can have; only alipay can be created.
+var sourceTypes = []string{
+	"ach_credit_transfer", "ach_debit", "acss_debit", "alipay", "au_becs_debit", "bancontact", "card", "card_present", "eps", "giropay",
+	"ideal", "klarna", "multibanco", "p24", "sepa_debit", "sofort", "three_d_secure", "wechat",
+}
+
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func decodeBody[T any](r resource.Row) (T, error) {
+	var b T
+	if err := json.Unmarshal(r.Body, &b); err != nil {
+		return b, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
+	}
+	return b, nil
+}
+
+func encodeBody(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("stripe: a row's body cannot be encoded: " + err.Error())
+	}
+	return b
+}
+
+// createSource decodes in the order of stripe-sources §3.3.
+func createSource(c *call) (step, error) {
+	typ, set, err := text(c.params.Get("type"), "type", 0)
+	if err != nil {
+		return step{}, err
+	}
+	if !set || typ == "" {
+		return step{}, missingParam("type")
+	}
+	rules, ok := method.Find(method.SingleUseSource, typ)
+	if !ok {
+		for _, t := range sourceTypes {
+			if t == typ {
+				return step{}, invalid("payment_method_unactivated", "type", "The payment method type \"%s\" is not offered by this server. Sources can be created with type alipay.", typ)
+			}
+		}
+		return step{}, invalid("", "type", "Invalid type: must be %s", choice(sourceTypes))
+	}
+	amount, err := sourceAmount(c.params.Get("amount"), rules)
+	if err != nil {
+		return step{}, err
+	}
+	cur, err := currency(c.params.Get("currency"))
+	if err != nil {
+		return step{}, err
+	}
+	body := sourceBody{}
+	if body.ReturnURL, err = redirectURL(c.params.Get("redirect")); err != nil {
+		return step{}, err
+	}
+	if err := sourceShape(c.params, typ); err != nil {
+		return step{}, err
+	}
+	if err := body.decode(c.params, typ); err != nil {
+		return step{}, err
+	}
+	script, err := scenario(body.Metadata)
+	if err != nil {
+		return step{}, err
+	}
+	var rowID string
+	return step{
+		begin: func(t *engine.Tx) error {
+			m := t.Who.Profile
+			for _, off := range m.MethodsOff {
+				if off == typ {
+					return invalid("payment_method_unactivated", "type", "The payment method type \"%s\" is not activated on this account.", typ)
+				}
+			}
+			if !rules.Allows(cur, m.Country, m.DefaultCurrency, m.ExtraCurrencies) {
+				return invalid("invalid_currency", "", "Invalid currency: %s. The payment method `%s` does not support this currency in your region.", cur.Lower(), typ)
+			}
+			if least := rules.MinimumFor(cur); amount < least {
+				return invalid("amount_too_small", "amount", "Amount must be at least %s", money.Of(least, cur))
+			}
+			rowID = t.NewID("src_")
+			p, err := t.Start(payment.Payment{
+				Front: Name, Kind: kindSource, Owner: rowID, Product: method.SingleUseSource, Method: typ,
+				Amount: money.Of(amount, cur), Script: script,
+			})
+			if err != nil {
+				return err
+			}
+			b := body
+			b.ClientSecret = "src_client_secret_" + t.Random(24)
+			return t.InsertResource(newRow(t, kindSource, rowID, p.ID, encodeBody(b)))
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(rowID, c.principal.public) },
+	}, nil
+}
+
+// sourceAmount checks what can be checked without the currency.
+func sourceAmount(v form.Value, rules method.Rules) (int64, error) {
+	amount, err := positive(v, "amount")
+	if err != nil {
+		return 0, err
+	}
+	if amount > rules.Maximum {
+		return 0, invalid("amount_too_large", "amount", "Amount must be no more than %d in the smallest currency unit", rules.Maximum)
+	}
+	return amount, nil
+}
+
+func currency(v form.Value) (money.Currency, error) {
+	s, err := must(v, "currency", 0)
+	if err != nil {
+		return "", err
+	}
+	cur, ok := money.ParseCurrency(s)
+	if !ok {
+		return "", invalid("", "currency", "Invalid currency: %s. Stripe currently supports these currencies: %s", strings.ToLower(printable(s)), supportedCurrencies)
+	}
+	return cur, nil
+}
+
+const supportedCurrencies = "usd, aed, aud, cad, chf, cny, dkk, eur, gbp, hkd, jpy, myr, nok, nzd, sek, sgd"
+
+func redirectURL(v form.Value) (string, error) {
+	h, set, err := hash(v, "redirect")
+	if err != nil {
+		return "", err
+	}
+	if !set {
+		return "", missingParam("redirect")
+	}
+	if err := members(h, "redirect", "return_url"); err != nil {
+		return "", err
+	}
+	const name = "redirect[return_url]"
+	if h.Get("return_url").Kind() == form.Missing {
+		return "", missingParam(name)
+	}
+	if h.Get("return_url").Kind() != form.Scalar {
+		return "", invalid("", name, "Invalid string: %s", h.Get("return_url").JSON())
+	}
+	s := h.Get("return_url").String()
+	if s == "" {
+		return "", emptyParam(name)
+	}
+	return s, returnURL(s, name)
+}
+
+// sourceShape checks what an alipay source cannot be.
+func sourceShape(p form.Value, typ string) error {
+	if _, _, err := oneOf(p.Get("flow"), "flow", "redirect", "receiver", "code_verification", "none"); err != nil {
+		return err
+	}
+	if f := p.Get("flow").String(); f != "" && f != "redirect" {
+		return invalid("", "flow", "Invalid flow: %s sources use the redirect flow.", typ)
+	}
+	usage, _, err := oneOf(p.Get("usage"), "usage", "reusable", "single_use")
+	if err != nil {
+		return err
+	}
+	if usage == "reusable" {
+		return invalid("", "usage", "Invalid usage: %s sources are single_use.", typ)
+	}
+	for _, name := range []string{"customer", "original_source", "token", "mandate", "receiver", "source_order"} {
+		if p.Get(name).Kind() != form.Missing {
+			return invalid("", name, "You may not specify %s when creating a source of type %s.", name, typ)
+		}
+	}
+	return nil
+}
+
+func (b *sourceBody) decode(p form.Value, typ string) error {
+	var err error
+	if b.Descriptor, _, err = text(p.Get("statement_descriptor"), "statement_descriptor", 0); err != nil {
+		return err
+	}
+	b.WalletDescriptor = b.Descriptor
+	h, set, err := hash(p.Get(typ), typ)
+	if err != nil {
+		return err
+	}
+	if set {
+		if err := members(h, typ, "statement_descriptor"); err != nil {
+			return err
+		}
+		if s, given, err := text(h.Get("statement_descriptor"), typ+"[statement_descriptor]", 0); err != nil {
+			return err
+		} else if given {
+			b.WalletDescriptor = s
+		}
+	}
+	if err := b.Owner.merge(p.Get("owner")); err != nil {
+		return err
+	}
+	b.Metadata, err = metadata(p.Get("metadata"), b.Metadata)
+	return err
+}
+
+// merge applies the owner parameter, member by member; "" clears one.
+func (o *owner) merge(v form.Value) error {
+	h, set, err := hash(v, "owner")
+	if err != nil || !set {
+		return err
+	}
+	if err := members(h, "owner", "name", "email", "phone", "address"); err != nil {
+		return err
+	}
+	for name, to := range map[string]*string{"name": &o.Name, "email": &o.Email, "phone": &o.Phone} {
+		s, given, err := text(h.Get(name), "owner["+name+"]", 0)
+		if err != nil {
+			return err
+		}
+		if given {
+			*to = s
+		}
+	}
+	if o.Email != "" && !strings.Contains(o.Email, "@") {
+		return invalid("email_invalid", "owner[email]", "Invalid email address: %s", o.Email)
+	}
+	o.Address, err = address(h.Get("address"), "owner[address]", o.Address)
+	return err
+}
+
+func address(v form.Value, name string, stored map[string]string) (map[string]string, error) {
+	if v.Kind() == form.Scalar && v.String() == "" {
+		return nil, nil
+	}
+	h, set, err := hash(v, name)
+	if err != nil || !set {
+		return stored, err
+	}
+	if err := members(h, name, addressMembers...); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for k, s := range stored {
+		out[k] = s
+	}
+	for _, k := range h.Keys() {
+		s, _, err := text(h.Get(k), name+"["+k+"]", 0)
+		if err != nil {
+			return nil, err
+		}
+		out[k] = s
+	}
+	return out, nil
+}
+
+func renderAddress(a map[string]string) any {
+	if a == nil {
+		return nil
+	}
+	o := obj{}
+	for _, k := range addressMembers {
+		o[k] = nullable(a[k])
+	}
+	return o
+}
+
+// scenarioKey is the metadata key that chooses what the simulator does with one
+// source (stripe-sources §9.4).
+const scenarioKey = "ducat_scenario"
+
+// scenario turns a scenario's name into simulator instructions.
+func scenario(md map[string]string) (string, error) {
+	s := md[scenarioKey]
+	if s == "" {
+		return "", nil
+	}
+	r, ok := Scenario(s)
+	if !ok {
+		return "", invalid("", "metadata["+scenarioKey+"]", "Unknown scenario: %s. Known are payment_method_not_available, creation_processing_error, insufficient_funds, invalid_amount, charge_processing_error, wallet_error, chargeable_delay=<seconds>, duplicate_notice, late_authorisation, void_outage, refund_pending and refund_failed.", s)
+	}
+	return string(encodeBody([]rail.Rule{r})), nil
+}
+
+// Scenario returns the simulator instruction a scenario's name stands for.
+func Scenario(name string) (rail.Rule, bool) {
+	switch name {
+	case "payment_method_not_available":
+		return rail.Rule{On: "authorize", Do: "unavailable"}, true
+	case "creation_processing_error":
+		return rail.Rule{On: "authorize", Do: "error"}, true
+	case "insufficient_funds":
+		return rail.Rule{On: "capture", Do: "decline", Reason: string(payment.InsufficientFunds)}, true
+	case "invalid_amount":
+		return rail.Rule{On: "capture", Do: "decline", Reason: string(payment.AmountTooLarge)}, true
+	case "charge_processing_error":
+		return rail.Rule{On: "capture", Do: "decline", Reason: string(payment.ProcessingError)}, true
+	case "wallet_error":
+		return rail.Rule{On: "approve", Do: "error", Reason: string(payment.ProcessingError)}, true
+	case "duplicate_notice":
+		return rail.Rule{On: "approve", Do: "duplicate", DelaySeconds: 1}, true
+	case "late_authorisation":
+		return rail.Rule{On: "approve", Do: "late", DelaySeconds: 60}, true
+	case "void_outage":
+		return rail.Rule{On: "void", Do: "error"}, true
+	case "refund_pending":
+		return rail.Rule{On: "refund", Do: "pending"}, true
+	case "refund_failed":
+		return rail.Rule{On: "refund", Do: "decline"}, true
+	}
+	if d, ok := strings.CutPrefix(name, "chargeable_delay="); ok {
+		if n, err := strconv.ParseInt(d, 10, 32); err == nil && n >= 0 && n <= 7*24*3600 {
+			return rail.Rule{On: "approve", Do: "delay", DelaySeconds: n}, true
+		}
+	}
+	return rail.Rule{}, false
+}
+
+func newRow(t *engine.Tx, kind, rowID, paymentID string, body []byte, keys ...resource.Key) resource.Row {
+	return resource.Row{Kind: kind, ID: rowID, Sort: sortOf(rowID), Payment: paymentID, Created: t.At, Version: 1, Body: body, Keys: keys}
+}
+
+func retrieveSource(c *call) (obj, error) {
+	if err := c.api.lapse(c, c.path("id")); err != nil {
+		return nil, err
+	}
+	secret, set, err := text(c.params.Get("client_secret"), "client_secret", 0)
+	if err != nil {
+		return nil, err
+	}
+	if c.principal.public && !set {
+		return nil, missingParam("client_secret")
+	}
+	return c.single(func(v *view) (obj, error) {
+		o, err := v.source(c.path("id"), c.principal.public)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, c.unknown(404, kindSource, "source", "source", c.path("id"))
+		}
+		if err != nil {
+			return nil, err
+		}
+		// A wrong secret must look like an unknown id.
+		if set && subtle.ConstantTimeCompare([]byte(secret), []byte(o["client_secret"].(string))) != 1 {
+			return nil, noSuch(404, "source", "source", c.path("id"))
+		}
+		return o, nil
+	})
+}
+
+// lapse applies an overdue deadline before a source is shown.
+func (a *API) lapse(c *call, sourceID string) error {
+	var paymentID string
+	if err := c.view(func(v *view) error {
+		row, err := v.Resource(kindSource, sourceID)
+		if err != nil {
+			return err
+		}
+		p, err := v.Payment(row.Payment)
+		if err == nil && p.Overdue(v.at) {
+			paymentID = p.ID
+		}
+		return err
+	}); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	if paymentID == "" {
+		return nil
+	}
+	return a.engine.Update(c.ctx, c.principal.merchantID, engine.Cause{}, func(t *engine.Tx) error {
+		p, err := t.LoadPayment(paymentID)
+		if err != nil {
+			return err
+		}
+		_, err = t.Lapse(p)
+		return err
+	})
+}
+
+// unknown is the error for an id that is not there; it says so if the object
+// exists in the account's other mode (stripe-platform §3.5).
+func (c *call) unknown(status int, kind, label, param, rowID string) error {
+	e := noSuch(status, label, param, rowID)
+	err := c.api.engine.Store.View(c.ctx, c.principal.other(), func(r store.Reader) error {
+		_, err := r.Resource(kind, rowID)
+		return err
+	})
+	if err == nil {
+		there, here := "live", "test"
+		if c.principal.live {
+			there, here = here, there
+		}
+		e.message += fmt.Sprintf("; a similar object exists in %s mode, but a %s mode key was used to make this request.", there, here)
+	}
+	return e
+}
+
+func updateSource(c *call) (step, error) {
+	for _, name := range []string{"amount", "mandate", "source_order"} {
+		if c.params.Get(name).Kind() != form.Missing {
+			return step{}, invalid("", name, "You may not update %s on a source of type alipay.", name)
+		}
+	}
+	var check owner
+	if err := check.merge(c.params.Get("owner")); err != nil {
+		return step{}, err
+	}
+	if _, err := metadata(c.params.Get("metadata"), nil); err != nil {
+		return step{}, err
+	}
+	sourceID := c.path("id")
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, err := t.Resource(kindSource, sourceID)
+			if errors.Is(err, store.ErrNotFound) {
+				return c.unknown(404, kindSource, "source", "source", sourceID)
+			}
+			if err != nil {
+				return err
+			}
+			b, err := decodeBody[sourceBody](row)
+			if err != nil {
+				return err
+			}
+			if b.Metadata, err = metadata(c.params.Get("metadata"), b.Metadata); err != nil {
+				return err
+			}
+			if err := b.Owner.merge(c.params.Get("owner")); err != nil {
+				return err
+			}
+			row.Body = encodeBody(b)
+			return t.UpdateResource(row)
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(sourceID, false) },
+	}, nil
+}
+
+func sourceTransactions(c *call) (obj, error) {
+	if _, err := c.listing(); err != nil {
+		return nil, err
+	}
+	if _, err := c.single(func(v *view) (obj, error) {
+		o, err := v.source(c.path("id"), false)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, c.unknown(404, kindSource, "source", "source", c.path("id"))
+		}
+		return o, err
+	}); err != nil {
+		return nil, err
+	}
+	_, path, _ := cutRoute(c.route)
+	return obj{"object": "list", "data": []any{}, "has_more": false, "url": path}, nil
+}
+
+// sourceStatus is the wire status, a pure function of the core's state.
+func sourceStatus(p *payment.Payment) string {
+	switch p.State() {
+	case payment.Started, payment.AwaitingPayer, payment.Processing:
+		return "pending"
+	case payment.Authorized:
+		if p.Attempt.Claim != "" {
+			return "consumed"
+		}
+		return "chargeable"
+	case payment.Captured, payment.Voided:
+		return "consumed"
+	case payment.Declined:
+		if !p.Attempt.AuthorizedAt.IsZero() {
+			return "consumed" // its one charge request failed
+		}
+		return "failed"
+	case payment.Expired:
+		return "canceled"
+	}
+	panic("stripe: source of a payment that is " + p.State().String())
+}
+
+// redirectStatus returns redirect.status and redirect.failure_reason.
+func redirectStatus(p *payment.Payment) (string, any) {
+	switch {
+	case !p.Attempt.AuthorizedAt.IsZero():
+		return "succeeded", nil
+	case p.State() == payment.Expired || p.State() == payment.Voided:
+		return "failed", "user_abort"
+	case p.State() != payment.Declined:
+		return "pending", nil
+	}
+	switch p.Attempt.Reason {
+	case payment.PayerDeclined:
+		return "failed", "declined"
+	case payment.PayerAborted:
+		return "failed", "user_abort"
+	default:
+		return "failed", "processing_error"
+	}
+}
+
+// source renders a source by id.
+func (v *view) source(sourceID string, public bool) (obj, error) {
+	row, err := v.Resource(kindSource, sourceID)
+	if err != nil {
+		return nil, err
+	}
+	p, err := v.Payment(row.Payment)
+	if err != nil {
+		return nil, err
+	}
+	return v.renderSource(row, &p, public)
+}
+
+func (v *view) renderSource(row resource.Row, p *payment.Payment, public bool) (obj, error) {
+	b, err := decodeBody[sourceBody](row)
+	if err != nil {
+		return nil, err
+	}
+	status, failure := redirectStatus(p)
+	o := obj{
+		"id": row.ID, "object": "source",
+		"alipay": obj{"data_string": nil, "native_url": nil, "statement_descriptor": nullable(b.WalletDescriptor)},
+		"amount": p.Amount.Minor, "client_secret": b.ClientSecret, "created": row.Created.Unix(), "currency": p.Amount.Currency.Lower(),
+		"flow": "redirect", "livemode": v.merchant.Live,
+		"owner": obj{
+			"address": renderAddress(b.Owner.Address), "email": nullable(b.Owner.Email), "name": nullable(b.Owner.Name), "phone": nullable(b.Owner.Phone),
+			"verified_address": nil, "verified_email": nil, "verified_name": nil, "verified_phone": nil,
+		},
+		"redirect":             obj{"failure_reason": failure, "return_url": b.ReturnURL, "status": status, "url": v.api.config.BaseURL + "/pay/" + engine.Token(v.merchant, *p)},
+		"statement_descriptor": nullable(b.Descriptor), "status": sourceStatus(p), "type": p.Method, "usage": "single_use",
+	}
+	if since(v.version, versionRecentMembers) {
+		o["allow_redisplay"] = "unspecified"
+	}
+	if !public {
+		o["metadata"] = b.Metadata
+	}
+	return o, nil
+}
