@@ -1,0 +1,570 @@
+package conformance_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stripe/stripe-go/v85"
+)
+
+var scenarios = []struct {
+	name string
+	run  func(*testing.T, *world)
+}{
+	{"walk", walk},
+	{"publishable-key", publishableKey},
+	{"return-url", ownReturnURL},
+	{"app-scheme", appScheme},
+	{"decline", decline},
+	{"cancel", cancel},
+	{"charge-pending", chargePending},
+	{"charge-once", chargeOnce},
+	{"charge-race", chargeRace},
+	{"charge-mismatch", chargeMismatch},
+	{"refunds", refunds},
+	{"refund-window", refundWindow},
+	{"pending-expiry", pendingExpiry},
+	{"chargeable-expiry", chargeableExpiry},
+	{"settlement-cutoff", settlementCutoff},
+	{"sandbox-outcomes", sandboxOutcomes},
+	{"currencies", currencies},
+	{"parameter-errors", parameterErrors},
+	{"key-errors", keyErrors},
+	{"idempotency", idempotency},
+	{"update", update},
+	{"pages", pages},
+	{"events", events},
+	{"versions", versions},
+	{"webhook-endpoints", webhookEndpoints},
+	{"worlds-apart", worldsApart},
+}
+
+func walk(t *testing.T, w *world) {
+	src := w.source(t, func(p *stripe.SourceCreateParams) {
+		p.Metadata = map[string]string{"order": "A-10045"}
+		p.Owner = &stripe.SourceCreateOwnerParams{Name: stripe.String("Li Wei"), Email: stripe.String("li@example.com")}
+	})
+	if len(src.ID) != len("src_")+24 || !strings.HasPrefix(src.ID, "src_") {
+		t.Errorf("id %q, want src_ and 24 characters", src.ID)
+	}
+	if len(src.ClientSecret) != len("src_client_secret_")+24 || !strings.HasPrefix(src.ClientSecret, "src_client_secret_") {
+		t.Errorf("client secret %q, want src_client_secret_ and 24 characters", src.ClientSecret)
+	}
+	if src.Object != "source" || src.Type != "alipay" || src.Flow != "redirect" || src.Usage != "single_use" || src.Livemode {
+		t.Errorf("object %s, type %s, flow %s, usage %s, livemode %v", src.Object, src.Type, src.Flow, src.Usage, src.Livemode)
+	}
+	if src.Amount != 1099 || src.Currency != "usd" || src.Metadata["order"] != "A-10045" || src.Alipay == nil || src.Owner.Name != "Li Wei" || src.Owner.VerifiedName != "" {
+		t.Errorf("amount %d %s, metadata %v, alipay %v, owner %+v", src.Amount, src.Currency, src.Metadata, src.Alipay, src.Owner)
+	}
+	if src.Redirect.Status != "pending" || src.Redirect.ReturnURL != returnURL {
+		t.Errorf("redirect %+v", src.Redirect)
+	}
+	if d := src.Created - w.dawn.Unix(); d < 0 || d > 300 {
+		t.Errorf("created %d seconds after the world's clock said it was nine", d)
+	}
+
+	page, body := open(t, src)
+	if page.StatusCode != http.StatusOK || !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") {
+		t.Errorf("page: %s, %s", page.Status, page.Header.Get("Content-Type"))
+	}
+	for _, text := range []string{"10.99", "Alipay", "Authorize Test Payment", "Fail Test Payment", src.ID} {
+		if !strings.Contains(body, text) {
+			t.Errorf("the page does not say %q", text)
+		}
+	}
+
+	// The merchant charges inside the handler, before acknowledging.
+	charges := make(chan *stripe.Charge, 1)
+	w.hooks.handle(stripe.EventTypeSourceChargeable, func(ctx context.Context, ev stripe.Event) {
+		got := object[stripe.Source](t, ev)
+		ch, err := w.server.V1Charges.Create(ctx, &stripe.ChargeCreateParams{
+			Amount: stripe.Int64(got.Amount), Currency: stripe.String(string(got.Currency)),
+			Source:      &stripe.PaymentSourceSourceParams{Token: stripe.String(got.ID)},
+			Description: stripe.String("Order A-10045"), Metadata: map[string]string{"order": "A-10045"},
+		})
+		if err != nil {
+			t.Errorf("charge from the webhook: %v", err)
+			ch = nil
+		}
+		charges <- ch
+	})
+	if location := pay(t, src, "authorize"); !strings.HasPrefix(location, returnURL+"&") {
+		t.Errorf("Location %q, want %q with more parameters", location, returnURL)
+	}
+	var ch *stripe.Charge
+	select {
+	case ch = <-charges:
+	case <-time.After(patience):
+		t.Fatalf("no source.chargeable; arrived: %v", w.hooks.types())
+	}
+	if ch == nil {
+		t.FailNow()
+	}
+	ev := w.hooks.wait(t, stripe.EventTypeSourceChargeable, src.ID)
+	if got := object[stripe.Source](t, ev); got.Status != "chargeable" || got.Redirect.Status != "succeeded" || got.ClientSecret != src.ClientSecret || got.Metadata["order"] != "A-10045" {
+		t.Errorf("source in the event: %s, redirect %s, metadata %v", got.Status, got.Redirect.Status, got.Metadata)
+	}
+	if ev.Request == nil || ev.Request.ID != "" || ev.APIVersion != stripe.APIVersion || ev.Livemode {
+		t.Errorf("event: request %+v, version %s, livemode %v", ev.Request, ev.APIVersion, ev.Livemode)
+	}
+
+	if !strings.HasPrefix(ch.ID, "py_") || ch.Status != "succeeded" || !ch.Paid || !ch.Captured || ch.Amount != 1099 || ch.AmountCaptured != 1099 || ch.AmountRefunded != 0 || ch.Refunded || ch.Disputed {
+		t.Errorf("charge: %s %s, %d captured of %d, %d refunded", ch.ID, ch.Status, ch.AmountCaptured, ch.Amount, ch.AmountRefunded)
+	}
+	if ch.Source == nil || ch.Source.Source == nil || ch.Source.Source.ID != src.ID || ch.Source.Source.Status != "consumed" || ch.PaymentMethod != src.ID {
+		t.Errorf("source in the charge: %+v, payment method %s", ch.Source, ch.PaymentMethod)
+	}
+	if ch.PaymentMethodDetails == nil || ch.PaymentMethodDetails.Type != "alipay" || ch.PaymentMethodDetails.Alipay == nil || ch.PaymentMethodDetails.Alipay.TransactionID == "" {
+		t.Errorf("payment method details: %+v", ch.PaymentMethodDetails)
+	}
+	if ch.BillingDetails == nil || ch.BillingDetails.Name != "Li Wei" || ch.BillingDetails.Email != "li@example.com" || ch.Outcome == nil || ch.Outcome.Type != "authorized" {
+		t.Errorf("billing details %+v, outcome %+v", ch.BillingDetails, ch.Outcome)
+	}
+
+	ev = w.hooks.wait(t, stripe.EventTypeChargeSucceeded, ch.ID)
+	got := object[stripe.Charge](t, ev)
+	if got.Amount != 1099 || got.Metadata["order"] != "A-10045" || got.Source == nil || got.Source.Source == nil || got.Source.Source.Metadata["order"] != "A-10045" {
+		t.Errorf("charge in the event: %d, metadata %v, source %+v", got.Amount, got.Metadata, got.Source)
+	}
+	if ev.Request == nil || ev.Request.ID != ch.LastResponse.RequestID || ev.Request.IdempotencyKey == "" {
+		t.Errorf("request of the event: %+v, want id %s", ev.Request, ch.LastResponse.RequestID)
+	}
+	if s := w.fetch(t, src.ID); s.Status != "consumed" {
+		t.Errorf("after the charge the source is %s", s.Status)
+	}
+
+	// Whoever comes back to the page is sent on.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, src.Redirect.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := payer.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusFound || !strings.HasPrefix(res.Header.Get("Location"), returnURL) {
+		t.Errorf("coming back to the page: %s, Location %q", res.Status, res.Header.Get("Location"))
+	}
+
+	full, err := w.server.V1Charges.Retrieve(t.Context(), ch.ID, &stripe.ChargeRetrieveParams{Expand: stripe.StringSlice([]string{"balance_transaction"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	txn := full.BalanceTransaction
+	if txn == nil || txn.Amount != 1099 || txn.Fee <= 0 || txn.Net != 1099-txn.Fee || txn.Type != "payment" || txn.ReportingCategory != "charge" || txn.Source == nil || txn.Source.ID != ch.ID {
+		t.Fatalf("balance transaction: %+v", txn)
+	}
+	if b := w.balance(t, "usd"); b != txn.Net {
+		t.Errorf("the balance is %d, want %d", b, txn.Net)
+	}
+}
+
+func publishableKey(t *testing.T, w *world) {
+	src, err := w.client.V1Sources.Create(t.Context(), order(func(p *stripe.SourceCreateParams) { p.Metadata = map[string]string{"order": "B-1"} }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := func(what string, s *stripe.Source) {
+		t.Helper()
+		if strings.Contains(string(s.LastResponse.RawJSON), `"metadata"`) {
+			t.Errorf("%s: a publishable key is shown metadata", what)
+		}
+	}
+	hidden("create", src)
+	if src.ClientSecret == "" {
+		t.Error("the creator is not told the client secret")
+	}
+	if s := w.fetch(t, src.ID); s.Metadata["order"] != "B-1" {
+		t.Errorf("metadata for the secret key: %v", s.Metadata)
+	}
+	s, err := w.client.V1Sources.Retrieve(t.Context(), src.ID, &stripe.SourceRetrieveParams{ClientSecret: stripe.String(src.ClientSecret)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden("retrieve", s)
+
+	_, err = w.client.V1Sources.Retrieve(t.Context(), src.ID, nil)
+	failure{status: 400, code: "parameter_missing", param: "client_secret"}.check(t, "retrieve without the secret", err)
+	wrong := &stripe.SourceRetrieveParams{ClientSecret: stripe.String("src_client_secret_" + random(t, 24))}
+	_, err = w.client.V1Sources.Retrieve(t.Context(), src.ID, wrong)
+	e1 := failure{status: 404, code: "resource_missing", param: "source", says: "^No such source: "}.check(t, "retrieve with a wrong secret", err)
+	unknown := "src_" + random(t, 24)
+	_, err = w.client.V1Sources.Retrieve(t.Context(), unknown, wrong)
+	e2 := failure{status: 404, code: "resource_missing", param: "source", says: "^No such source: "}.check(t, "retrieve an unknown source", err)
+	if strings.ReplaceAll(e1.Msg, src.ID, "") != strings.ReplaceAll(e2.Msg, unknown, "") {
+		t.Errorf("a wrong secret and an unknown id can be told apart: %q, %q", e1.Msg, e2.Msg)
+	}
+
+	pay(t, src, "authorize")
+	ev := w.hooks.wait(t, stripe.EventTypeSourceChargeable, src.ID)
+	if got := object[stripe.Source](t, ev); got.Metadata["order"] != "B-1" {
+		t.Errorf("metadata in the event: %v", got.Metadata)
+	}
+	if ch, err := w.charge(t, src); err != nil || ch.Status != "succeeded" {
+		t.Errorf("charge: %v", err)
+	}
+}
+
+func ownReturnURL(t *testing.T, w *world) {
+	for given, want := range map[string]string{
+		"https://shop.example/return":                          "https://shop.example/return?",
+		"https://shop.example/return?cart=7%2F7&b=a+b":         "https://shop.example/return?cart=7%2F7&b=a+b&",
+		"http://localhost:3000/x?source=evil&cart=1&source=e2": "http://localhost:3000/x?cart=1&",
+		"https://shop.example/return?livemode=true#part":       "https://shop.example/return?",
+	} {
+		src := w.source(t, func(p *stripe.SourceCreateParams) { p.Redirect.ReturnURL = stripe.String(given) })
+		if src.Redirect.ReturnURL != given {
+			t.Errorf("return_url %q came back as %q", given, src.Redirect.ReturnURL)
+		}
+		location := pay(t, src, "authorize")
+		if !strings.HasPrefix(location, want) {
+			t.Errorf("return_url %q leads to %q, want it to begin with %q", given, location, want)
+		}
+		if _, fragment, ok := strings.Cut(given, "#"); ok && !strings.HasSuffix(location, "#"+fragment) {
+			t.Errorf("the fragment of %q is lost in %q", given, location)
+		}
+	}
+}
+
+func appScheme(t *testing.T, w *world) {
+	src := w.source(t, func(p *stripe.SourceCreateParams) { p.Redirect.ReturnURL = stripe.String("myapp://pay") })
+	location := pay(t, src, "authorize")
+	if u, err := url.Parse(location); err != nil || u.Scheme != "myapp" || u.Host != "pay" {
+		t.Errorf("Location %q, want myapp://pay", location)
+	}
+	w.hooks.wait(t, stripe.EventTypeSourceChargeable, src.ID)
+}
+
+func decline(t *testing.T, w *world) { refuse(t, w, "decline", "declined") }
+
+func cancel(t *testing.T, w *world) { refuse(t, w, "cancel", "user_abort") }
+
+func refuse(t *testing.T, w *world, decision, reason string) {
+	src := w.source(t, nil)
+	pay(t, src, decision)
+	ev := w.hooks.wait(t, stripe.EventTypeSourceFailed, src.ID)
+	for what, s := range map[string]*stripe.Source{"event": object[stripe.Source](t, ev), "object": w.fetch(t, src.ID)} {
+		if s.Status != "failed" || s.Redirect.Status != "failed" || string(s.Redirect.FailureReason) != reason {
+			t.Errorf("%s: %s, redirect %s for %q, want failed for %q", what, s.Status, s.Redirect.Status, s.Redirect.FailureReason, reason)
+		}
+	}
+	_, err := w.charge(t, src)
+	failure{status: 400, code: "invalid_source_usage", param: "source", says: "not in a chargeable state"}.check(t, "charge a failed source", err)
+	w.untouched(t)
+}
+
+func chargePending(t *testing.T, w *world) {
+	src := w.source(t, nil)
+	_, err := w.charge(t, src)
+	failure{status: 400, code: "invalid_source_usage", param: "source", says: "not in a chargeable state"}.check(t, "charge a pending source", err)
+	pay(t, src, "authorize")
+	w.hooks.wait(t, stripe.EventTypeSourceChargeable, src.ID)
+	if _, err := w.charge(t, src); err != nil {
+		t.Errorf("charge after authorizing: %v", err)
+	}
+}
+
+func chargeOnce(t *testing.T, w *world) {
+	ch := w.charged(t, nil)
+	_, err := w.charge(t, ch.Source.Source)
+	failure{status: 400, code: "invalid_source_usage", param: "source", says: "already been used"}.check(t, "charge again", err)
+	if l := all(t, w.server.V1Charges.List(t.Context(), nil)); len(l) != 1 || l[0].ID != ch.ID {
+		t.Errorf("there are %d charges, want the first one only", len(l))
+	}
+}
+
+// race calls fn n times at once.
+func race(n int, fn func(i int)) {
+	var all sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		all.Go(func() { <-start; fn(i) })
+	}
+	close(start)
+	all.Wait()
+}
+
+func chargeRace(t *testing.T, w *world) {
+	const n = 8
+	src := w.authorized(t, nil)
+	var charges [n]*stripe.Charge
+	var errs [n]error
+	race(n, func(i int) { charges[i], errs[i] = w.charge(t, src) })
+	succeeded := 0
+	for i := range n {
+		if errs[i] == nil {
+			succeeded++
+			continue
+		}
+		failure{status: 400, code: "invalid_source_usage", param: "source", says: "already been used"}.check(t, "charge at the same time", errs[i])
+	}
+	if succeeded != 1 {
+		t.Errorf("%d of %d charges succeeded, want 1", succeeded, n)
+	}
+
+	src = w.authorized(t, nil)
+	key := random(t, 20)
+	race(n, func(i int) {
+		p := &stripe.ChargeCreateParams{Amount: stripe.Int64(1099), Currency: stripe.String("usd"), Source: &stripe.PaymentSourceSourceParams{Token: stripe.String(src.ID)}}
+		p.SetIdempotencyKey(key)
+		charges[i], errs[i] = w.server.V1Charges.Create(t.Context(), p)
+	})
+	id, first := "", 0
+	for i := range n {
+		if errs[i] != nil {
+			failure{status: 409, code: "idempotency_key_in_use"}.check(t, "the same request at the same time", errs[i])
+			continue
+		}
+		if id == "" {
+			id = charges[i].ID
+		}
+		if charges[i].ID != id {
+			t.Errorf("one key made two charges: %s and %s", id, charges[i].ID)
+		}
+		if h := charges[i].LastResponse.Header; h.Get("Original-Request") == h.Get("Request-Id") {
+			first++
+		}
+	}
+	if id == "" || first != 1 {
+		t.Errorf("%d answers claim to be the first execution, want 1", first)
+	}
+	if l := all(t, w.server.V1Charges.List(t.Context(), nil)); len(l) != 2 {
+		t.Errorf("there are %d charges, want 2", len(l))
+	}
+}
+
+func chargeMismatch(t *testing.T, w *world) {
+	src := w.authorized(t, nil)
+	try := func(change func(*stripe.ChargeCreateParams)) error {
+		p := &stripe.ChargeCreateParams{Amount: stripe.Int64(1099), Currency: stripe.String("usd"), Source: &stripe.PaymentSourceSourceParams{Token: stripe.String(src.ID)}}
+		change(p)
+		_, err := w.server.V1Charges.Create(t.Context(), p)
+		return err
+	}
+	failure{status: 400, param: "amount", says: `1200.*does not match.*1099`}.check(t, "more", try(func(p *stripe.ChargeCreateParams) { p.Amount = stripe.Int64(1200) }))
+	failure{status: 400, param: "amount", says: `1000.*does not match.*1099`}.check(t, "less", try(func(p *stripe.ChargeCreateParams) { p.Amount = stripe.Int64(1000) }))
+	failure{status: 400, param: "currency", says: `The currency specified \(eur\) does not match the currency on the source \(usd\)`}.check(t, "another currency", try(func(p *stripe.ChargeCreateParams) { p.Currency = stripe.String("eur") }))
+	failure{status: 400, param: "capture"}.check(t, "without capture", try(func(p *stripe.ChargeCreateParams) { p.Capture = stripe.Bool(false) }))
+	if s := w.fetch(t, src.ID); s.Status != "chargeable" {
+		t.Fatalf("after refused charges the source is %s", s.Status)
+	}
+	w.untouched(t)
+	if err := try(func(*stripe.ChargeCreateParams) {}); err != nil {
+		t.Errorf("the right charge: %v", err)
+	}
+}
+
+func refunds(t *testing.T, w *world) {
+	ch := w.charged(t, nil)
+	txns := w.transactions(t)
+	if len(txns) != 1 {
+		t.Fatalf("%d balance transactions after a charge", len(txns))
+	}
+	fee := txns[0].Fee
+
+	first, err := w.refund(t, ch.ID, 549)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Amount != 549 || first.Currency != "usd" || first.Charge.ID != ch.ID || !strings.HasPrefix(first.ID, "pyr_") || first.Status != "pending" && first.Status != "succeeded" {
+		t.Errorf("refund %s: %d %s of %s, %s", first.ID, first.Amount, first.Currency, first.Charge.ID, first.Status)
+	}
+	refunded := func(sum int64) func(stripe.Event) bool {
+		return func(ev stripe.Event) bool {
+			return ev.Type == stripe.EventTypeChargeRefunded && ev.Data.Object["id"] == ch.ID && object[stripe.Charge](t, ev).AmountRefunded == sum
+		}
+	}
+	ev := w.hooks.waitFor(t, "charge.refunded with 549", refunded(549))
+	if object[stripe.Charge](t, ev).Refunded {
+		t.Error("half a refund counts as a full one")
+	}
+	w.hooks.wait(t, stripe.EventTypeRefundCreated, first.ID)
+	if b := w.balance(t, "usd"); b != 1099-fee-549 {
+		t.Errorf("after the first refund the balance is %d, want %d", b, 1099-fee-549)
+	}
+
+	_, err = w.refund(t, ch.ID, 551)
+	failure{status: 400, param: "amount", says: "5.51.*greater than.*5.50"}.check(t, "refund too much", err)
+
+	rest, err := w.refund(t, ch.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rest.Amount != 550 {
+		t.Errorf("the rest is %d, want 550", rest.Amount)
+	}
+	ev = w.hooks.waitFor(t, "charge.refunded with 1099", refunded(1099))
+	if !object[stripe.Charge](t, ev).Refunded {
+		t.Error("a full refund does not count as one")
+	}
+	for _, amount := range []int64{0, 1} {
+		_, err = w.refund(t, ch.ID, amount)
+		failure{status: 400, code: "charge_already_refunded", says: ch.ID + " has already been refunded"}.check(t, "one too many", err)
+	}
+
+	w.advance(t, 10*time.Minute)
+	for _, r := range []*stripe.Refund{first, rest} {
+		now, err := w.server.V1Refunds.Retrieve(t.Context(), r.ID, nil)
+		if err != nil || now.Status != "succeeded" {
+			t.Errorf("ten minutes later refund %s is %v (%v)", r.ID, now, err)
+		}
+	}
+	if l := all(t, w.server.V1Refunds.List(t.Context(), &stripe.RefundListParams{Charge: stripe.String(ch.ID)})); len(l) != 2 || l[0].ID != rest.ID || l[1].ID != first.ID {
+		t.Errorf("refunds of the charge: %d, want the two, newest first", len(l))
+	}
+	full, err := w.server.V1Charges.Retrieve(t.Context(), ch.ID, &stripe.ChargeRetrieveParams{Expand: stripe.StringSlice([]string{"refunds"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if full.Status != "succeeded" || full.AmountRefunded != 1099 || !full.Refunded || full.Refunds == nil || len(full.Refunds.Data) != 2 {
+		t.Errorf("charge: %s, %d refunded (%v), refunds %+v", full.Status, full.AmountRefunded, full.Refunded, full.Refunds)
+	}
+
+	txns = w.transactions(t)
+	if len(txns) != 3 {
+		t.Fatalf("%d balance transactions, want 3", len(txns))
+	}
+	var net int64
+	for i, want := range []struct {
+		typ    stripe.BalanceTransactionType
+		amount int64
+		source string
+	}{{"payment_refund", -550, rest.ID}, {"payment_refund", -549, first.ID}, {"payment", 1099, ch.ID}} {
+		got := txns[i]
+		if got.Type != want.typ || got.Amount != want.amount || got.Source == nil || got.Source.ID != want.source || got.Net != got.Amount-got.Fee {
+			t.Errorf("balance transaction %d: %s %d − %d = %d of %+v, want %+v", i, got.Type, got.Amount, got.Fee, got.Net, got.Source, want)
+		}
+		net += got.Net
+	}
+	if b := w.balance(t, "usd"); b != net || net != -fee {
+		t.Errorf("the balance is %d, its transactions sum to %d, the fee was %d", b, net, fee)
+	}
+}
+
+func refundWindow(t *testing.T, w *world) {
+	ch := w.charged(t, nil)
+	end := time.Unix(ch.Created, 0).Add(90 * 24 * time.Hour)
+	w.advanceTo(t, end.Add(-time.Minute))
+	if _, err := w.refund(t, ch.ID, 100); err != nil {
+		t.Errorf("a minute before the window ends: %v", err)
+	}
+	w.advanceTo(t, end.Add(time.Minute))
+	before := w.balance(t, "usd")
+	_, err := w.refund(t, ch.ID, 100)
+	failure{status: 400, code: "charge_not_refundable", param: "charge", says: "too old to be refunded"}.check(t, "a minute after the window ended", err)
+	if after := w.balance(t, "usd"); after != before {
+		t.Errorf("a refused refund moved the balance from %d to %d", before, after)
+	}
+}
+
+func pendingExpiry(t *testing.T, w *world) {
+	src := w.source(t, func(p *stripe.SourceCreateParams) { p.Metadata = map[string]string{"order": "C-1"} })
+	w.advance(t, 59*time.Minute)
+	if s := w.fetch(t, src.ID); s.Status != "pending" {
+		t.Fatalf("after 59 minutes the source is %s", s.Status)
+	}
+	w.advance(t, time.Minute+time.Second)
+	ev := w.hooks.wait(t, stripe.EventTypeSourceCanceled, src.ID)
+	if got := object[stripe.Source](t, ev); got.Status != "canceled" || got.Metadata["order"] != "C-1" {
+		t.Errorf("source in the event: %s, metadata %v", got.Status, got.Metadata)
+	}
+	if d := ev.Created - src.Created; d < 3600 || d > 3660 {
+		t.Errorf("the event says it was created %d seconds after the source, want an hour", d)
+	}
+	if s := w.fetch(t, src.ID); s.Status != "canceled" {
+		t.Errorf("after an hour the source is %s", s.Status)
+	}
+	page, body := open(t, src)
+	if page.StatusCode >= 500 || strings.Contains(body, "Authorize Test Payment") {
+		t.Errorf("the page of a canceled source: %s\n%s", page.Status, body)
+	}
+	_, err := w.charge(t, src)
+	failure{status: 400, code: "invalid_source_usage", param: "source", says: "not in a chargeable state"}.check(t, "charge a canceled source", err)
+	w.untouched(t)
+}
+
+func chargeableExpiry(t *testing.T, w *world) {
+	src := w.authorized(t, func(p *stripe.SourceCreateParams) { p.Metadata = map[string]string{"order": "D-1"} })
+	w.advance(t, 6*time.Hour-5*time.Minute)
+	if s := w.fetch(t, src.ID); s.Status != "chargeable" {
+		t.Fatalf("after 5:55 hours the source is %s", s.Status)
+	}
+	w.advance(t, 5*time.Minute+time.Second)
+	ev := w.hooks.wait(t, stripe.EventTypeSourceCanceled, src.ID)
+	if got := object[stripe.Source](t, ev); got.Status != "canceled" || got.Metadata["order"] != "D-1" || got.Redirect.Status != "succeeded" {
+		t.Errorf("source in the event: %s, metadata %v, redirect %s", got.Status, got.Metadata, got.Redirect.Status)
+	}
+	if s := w.fetch(t, src.ID); s.Status != "canceled" {
+		t.Errorf("after six hours the source is %s", s.Status)
+	}
+	_, err := w.charge(t, src)
+	failure{status: 400, code: "invalid_source_usage", param: "source", says: "not in a chargeable state"}.check(t, "charge an expired source", err)
+	w.untouched(t)
+	if l := all(t, w.server.V1Charges.List(t.Context(), nil)); len(l) != 0 {
+		t.Errorf("there are %d charges, want none", len(l))
+	}
+}
+
+func settlementCutoff(t *testing.T, w *world) {
+	w.advanceTo(t, w.dawn.Add(13*time.Hour)) // 22:00 in China
+	src := w.authorized(t, nil)
+	w.advanceTo(t, w.dawn.Add(14*time.Hour+44*time.Minute))
+	if s := w.fetch(t, src.ID); s.Status != "chargeable" {
+		t.Fatalf("at 23:44 in China the source is %s", s.Status)
+	}
+	w.advanceTo(t, w.dawn.Add(14*time.Hour+45*time.Minute))
+	ev := w.hooks.wait(t, stripe.EventTypeSourceCanceled, src.ID)
+	if at := time.Unix(ev.Created, 0); at.Before(w.dawn.Add(14*time.Hour+45*time.Minute)) || at.After(w.dawn.Add(14*time.Hour+46*time.Minute)) {
+		t.Errorf("canceled at %s, want 23:45 in China", at.UTC())
+	}
+	_, err := w.charge(t, src)
+	failure{status: 400, code: "invalid_source_usage", param: "source", says: "not in a chargeable state"}.check(t, "charge after the cut-off", err)
+	w.untouched(t)
+}
+
+func sandboxOutcomes(t *testing.T, w *world) {
+	scenario := func(name string) func(*stripe.SourceCreateParams) {
+		return func(p *stripe.SourceCreateParams) { p.Metadata = map[string]string{"ducat_scenario": name} }
+	}
+	_, err := w.server.V1Sources.Create(t.Context(), order(scenario("payment_method_not_available")))
+	failure{status: 400, code: "payment_method_not_available", param: "type"}.check(t, "payment_method_not_available", err)
+	_, err = w.server.V1Sources.Create(t.Context(), order(scenario("creation_processing_error")))
+	failure{status: 500, typ: stripe.ErrorTypeAPI, code: "processing_error"}.check(t, "creation_processing_error", err)
+
+	for _, code := range []string{"insufficient_funds", "invalid_amount"} {
+		src := w.authorized(t, scenario(code))
+		_, err := w.charge(t, src)
+		want := failure{status: 402, typ: stripe.ErrorTypeCard, code: code, says: "Alipay"}
+		if code == "invalid_amount" {
+			want.param = "amount"
+		}
+		e := want.check(t, code, err)
+		if string(e.DeclineCode) != code || !strings.HasPrefix(e.ChargeID, "py_") {
+			t.Errorf("%s: decline code %q, charge %q", code, e.DeclineCode, e.ChargeID)
+			continue
+		}
+		ev := w.hooks.wait(t, stripe.EventTypeChargeFailed, e.ChargeID)
+		got := object[stripe.Charge](t, ev)
+		if got.Status != "failed" || got.Paid || got.FailureCode != code || got.FailureMessage == "" || got.BalanceTransaction != nil {
+			t.Errorf("%s: charge %s, paid %v, failure %s %q", code, got.Status, got.Paid, got.FailureCode, got.FailureMessage)
+		}
+		ch, err := w.server.V1Charges.Retrieve(t.Context(), e.ChargeID, nil)
+		if err != nil || ch.Status != "failed" {
+			t.Errorf("%s: retrieve the failed charge: %v", code, err)
+		}
+		if s := w.fetch(t, src.ID); s.Status != "consumed" {
+			t.Errorf("%s: after the failed charge the source is %s", code, s.Status)
+		}
+		_, err = w.refund(t, e.ChargeID, 0)
+		failure{status: 400, code: "charge_not_refundable", param: "charge"}.check(t, "refund a failed charge", err)
+	}
+	w.untouched(t)
+	// The customer can try again at once with a new source.
+	w.charged(t, nil)
+}

@@ -1,0 +1,397 @@
+// Package control serves the control API under /_ducat/v1/: what a test needs
+// beside the wire of any provider. It speaks JSON, takes the credential of the
+// world it controls, and never touches another one. See docs/control-api.md.
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Front is what the control API asks of a dialect.
+type Front interface {
+	// MerchantOf returns the merchant a request's credential speaks for.
+	MerchantOf(r *http.Request) (int64, error)
+	// PaymentOf finds the core payment behind an id of the dialect.
+	PaymentOf(r store.Reader, id string) (string, error)
+	// Resend plans one more delivery of an event.
+	ResendByID(t *engine.Tx, eventID, endpointID string) error
+	// Forget drops what is remembered of a merchant that was reset.
+	Forget(merchantID int64)
+}
+
+// API is the control API.
+type API struct {
+	Engine *engine.Engine
+	Front  Front
+	Run    func(ctx context.Context, j store.Job) // does one claimed job
+	Log    *slog.Logger
+}
+
+// Handler returns the routes.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, h := range map[string]func(*http.Request, int64) (any, error){
+		"GET /_ducat/v1/clock":          a.clock,
+		"POST /_ducat/v1/clock/advance": a.advance,
+		"POST /_ducat/v1/reset":         a.reset,
+		"GET /_ducat/v1/account":        a.account,
+		"POST /_ducat/v1/account":       a.setAccount,
+		"GET /_ducat/v1/script":         a.script,
+		"POST /_ducat/v1/script":        a.setScript,
+		"POST /_ducat/v1/decide":        a.decide,
+		"GET /_ducat/v1/deliveries":     a.deliveries,
+		"POST /_ducat/v1/resend":        a.resend,
+		"GET /_ducat/v1/jobs":           a.jobs,
+		"/_ducat/":                      a.unknown,
+	} {
+		mux.Handle(pattern, a.handle(h))
+	}
+	return mux
+}
+
+// bodyMax bounds a request.
+const bodyMax = 1 << 16
+
+func (a *API) handle(h func(*http.Request, int64) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		id, err := a.Front.MerchantOf(r)
+		if err != nil {
+			write(w, http.StatusUnauthorized, map[string]any{"error": map[string]string{"code": "unauthorized", "message": err.Error()}})
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, bodyMax)
+		v, err := h(r, id)
+		if err == nil {
+			write(w, http.StatusOK, v)
+			return
+		}
+		status, code, message := http.StatusInternalServerError, "internal", "An internal error occurred; it has been logged."
+		switch f := new(fault.Error); {
+		case errors.Is(err, store.ErrNotFound):
+			status, code, message = http.StatusNotFound, "not_found", "There is no such object in this world."
+		case errors.As(err, &f) && f.Kind == fault.NotFound:
+			status, code, message = http.StatusNotFound, f.Code, f.Message
+		case errors.As(err, &f) && f.Kind != fault.Internal:
+			status, code, message = http.StatusBadRequest, f.Code, f.Message
+		default:
+			a.Log.Error("control request failed", "path", r.URL.Path, "error", err)
+		}
+		write(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
+	})
+}
+
+func write(w http.ResponseWriter, status int, v any) {
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(v)
+}
+
+// read decodes a JSON body strictly.
+func read(r *http.Request, v any) error {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil && !errors.Is(err, io.EOF) {
+		return fault.Newf(fault.Invalid, "bad_json", "The body is not the JSON expected here: %v", err)
+	}
+	return nil
+}
+
+func (a *API) unknown(r *http.Request, _ int64) (any, error) {
+	return nil, fault.Newf(fault.NotFound, "unknown_route", "There is no %s %s in the control API; see docs/control-api.md.", r.Method, r.URL.Path)
+}
+
+type clockView struct {
+	Now           time.Time `json:"now"`
+	Wall          time.Time `json:"wall"`
+	OffsetSeconds float64   `json:"offset_seconds"`
+}
+
+func (a *API) clock(r *http.Request, id int64) (any, error) {
+	var v clockView
+	err := a.Engine.View(r.Context(), id, func(_ store.Reader, m merchant.Merchant, at time.Time) error {
+		v = clockView{Now: at, Wall: at.Add(-m.Offset), OffsetSeconds: m.Offset.Seconds()}
+		return nil
+	})
+	return v, err
+}
+
+func (a *API) advance(r *http.Request, id int64) (any, error) {
+	var q struct {
+		Seconds *float64   `json:"seconds"`
+		To      *time.Time `json:"to"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	if (q.Seconds == nil) == (q.To == nil) {
+		return nil, fault.New(fault.Invalid, "bad_advance", `Say how far: {"seconds": 3600} or {"to": "2026-01-02T15:04:05Z"}, one of the two.`)
+	}
+	if q.Seconds != nil && (*q.Seconds < 0 || *q.Seconds > engine.AdvanceMax.Seconds()) {
+		return nil, fault.New(fault.Invalid, "bad_advance", "seconds must be between 0 and two years.")
+	}
+	done, err := a.Engine.Advance(r.Context(), id, func(at time.Time) time.Time {
+		if q.To != nil {
+			return *q.To
+		}
+		return at.Add(time.Duration(*q.Seconds * float64(time.Second)))
+	}, a.Run)
+	return map[string]any{"from": done.From, "now": done.To, "jobs_run": done.Jobs}, err
+}
+
+func (a *API) reset(r *http.Request, id int64) (any, error) {
+	if err := a.Engine.Reset(r.Context(), id); err != nil {
+		return nil, err
+	}
+	a.Front.Forget(id)
+	return map[string]any{"reset": true}, nil
+}
+
+func (a *API) account(r *http.Request, id int64) (any, error) {
+	var v any
+	err := a.Engine.View(r.Context(), id, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
+		v = map[string]any{"account": m.Account, "livemode": m.Live, "profile": m.Profile}
+		return nil
+	})
+	return v, err
+}
+
+// setAccount changes what an account may do; members that are not sent stay.
+func (a *API) setAccount(r *http.Request, id int64) (any, error) {
+	var q struct {
+		Name              *string           `json:"name"`
+		Country           *string           `json:"country"`
+		DefaultCurrency   *string           `json:"default_currency"`
+		ExtraCurrencies   *[]string         `json:"extra_currencies"`
+		MethodsOff        *[]string         `json:"methods_off"`
+		Descriptor        *string           `json:"statement_descriptor"`
+		FeeBasisPoints    *int64            `json:"fee_basis_points"`
+		FeeFixed          *int64            `json:"fee_fixed"`
+		SettlementDays    *int              `json:"settlement_days"`
+		RefundSynchronous *bool             `json:"refund_synchronous"`
+		Settings          map[string]string `json:"settings"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
+		if t.Who.Live {
+			return fault.New(fault.Invalid, "live_account", "A live account cannot be changed here.")
+		}
+		p := &t.Who.Profile
+		set(&p.Name, q.Name)
+		set(&p.Descriptor, q.Descriptor)
+		set(&p.FeeBasisPoints, q.FeeBasisPoints)
+		set(&p.FeeFixedMinor, q.FeeFixed)
+		set(&p.SettlementDays, q.SettlementDays)
+		set(&p.RefundSynchronous, q.RefundSynchronous)
+		set(&p.MethodsOff, q.MethodsOff)
+		if p.FeeBasisPoints < 0 || p.FeeBasisPoints > 10000 || p.FeeFixedMinor < 0 || p.SettlementDays < 0 || p.SettlementDays > 365 {
+			return fault.New(fault.Invalid, "bad_account", "fee_basis_points must be 0 to 10000, fee_fixed not negative, settlement_days 0 to 365.")
+		}
+		if q.Country != nil {
+			p.Country = strings.ToUpper(*q.Country)
+			if len(p.Country) != 2 {
+				return fault.New(fault.Invalid, "bad_account", "country must be a two-letter ISO 3166 code.")
+			}
+		}
+		if q.DefaultCurrency != nil {
+			c, ok := money.ParseCurrency(*q.DefaultCurrency)
+			if !ok {
+				return fault.Newf(fault.Invalid, "bad_account", "default_currency %q is not a currency.", *q.DefaultCurrency)
+			}
+			p.DefaultCurrency = c
+		}
+		if q.ExtraCurrencies != nil {
+			p.ExtraCurrencies = nil
+			for _, s := range *q.ExtraCurrencies {
+				c, ok := money.ParseCurrency(s)
+				if !ok {
+					return fault.Newf(fault.Invalid, "bad_account", "extra_currencies: %q is not a currency.", s)
+				}
+				p.ExtraCurrencies = append(p.ExtraCurrencies, c)
+			}
+		}
+		if q.Settings != nil {
+			p.Settings = q.Settings
+		}
+		return t.UpdateMerchant(t.Who)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.account(r, id)
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func (a *API) script(r *http.Request, id int64) (any, error) {
+	rules := []rail.Rule{}
+	err := a.Engine.View(r.Context(), id, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
+		if m.Profile.Script == "" {
+			return nil
+		}
+		return json.Unmarshal([]byte(m.Profile.Script), &rules)
+	})
+	return map[string]any{"rules": rules}, err
+}
+
+// steps lists what a simulator can be instructed to do at each step.
+var steps = map[string][]string{
+	"authorize": {"unavailable", "error", "decline"},
+	"approve":   {"decline", "error", "delay", "duplicate", "late"},
+	"capture":   {"decline", "error"},
+	"void":      {"error"},
+	"refund":    {"decline", "pending", "done", "delay", "error"},
+}
+
+// setScript replaces the key's instructions to the simulator.
+func (a *API) setScript(r *http.Request, id int64) (any, error) {
+	var q struct {
+		Rules []rail.Rule `json:"rules"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	for _, rule := range q.Rules {
+		does, ok := steps[rule.On]
+		if !ok {
+			return nil, fault.Newf(fault.Invalid, "bad_script", "on: %q is not a step; steps are authorize, approve, capture, void and refund.", rule.On)
+		}
+		if !strings.Contains(" "+strings.Join(does, " ")+" ", " "+rule.Do+" ") || rule.Do == "" {
+			return nil, fault.Newf(fault.Invalid, "bad_script", "do: %q cannot happen on %s; possible are %s.", rule.Do, rule.On, strings.Join(does, ", "))
+		}
+		if rule.DelaySeconds < 0 || rule.Times < 0 {
+			return nil, fault.New(fault.Invalid, "bad_script", "delay_seconds and times cannot be negative.")
+		}
+	}
+	b, err := json.Marshal(q.Rules)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
+		if t.Who.Live {
+			return fault.New(fault.Invalid, "live_account", "Live payments are not simulated.")
+		}
+		t.Who.Profile.Script = string(b)
+		return t.UpdateMerchant(t.Who)
+	}); err != nil {
+		return nil, err
+	}
+	return a.script(r, id)
+}
+
+// decide does what the payer would do on the hosted page.
+func (a *API) decide(r *http.Request, id int64) (any, error) {
+	var q struct {
+		ID       string `json:"id"`
+		Decision string `json:"decision"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	d, ok := map[string]rail.Decision{"authorize": rail.Approve, "decline": rail.Decline, "cancel": rail.Abort}[q.Decision]
+	if !ok {
+		return nil, fault.Newf(fault.Invalid, "bad_decision", "decision: %q; possible are authorize, decline and cancel.", q.Decision)
+	}
+	state := ""
+	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
+		paymentID, err := a.Front.PaymentOf(t, q.ID)
+		if err != nil {
+			return err
+		}
+		if err := t.DecidePayment(paymentID, d); err != nil {
+			return err
+		}
+		p, err := t.LoadPayment(paymentID)
+		if err == nil {
+			state = p.State().String()
+		}
+		return err
+	})
+	return map[string]any{"id": q.ID, "state": state}, err
+}
+
+// pageMax bounds lists.
+const pageMax = 100
+
+func (a *API) deliveries(r *http.Request, id int64) (any, error) {
+	type view struct {
+		ID       string          `json:"id"`
+		Event    string          `json:"event"`
+		Endpoint string          `json:"endpoint"`
+		State    string          `json:"state"`
+		Created  time.Time       `json:"created"`
+		Next     *time.Time      `json:"next_attempt"`
+		Attempts []store.Attempt `json:"attempts"`
+	}
+	list := []view{}
+	q := r.URL.Query()
+	err := a.Engine.View(r.Context(), id, func(s store.Reader, _ merchant.Merchant, _ time.Time) error {
+		ds, err := s.Deliveries(q.Get("event"), q.Get("endpoint"), q.Get("before"), pageMax)
+		for _, d := range ds {
+			v := view{ID: d.ID, Event: d.Event, Endpoint: d.Endpoint, State: d.State, Created: d.Created, Attempts: d.Attempts}
+			if !d.Next.IsZero() {
+				v.Next = &d.Next
+			}
+			list = append(list, v)
+		}
+		return err
+	})
+	return map[string]any{"deliveries": list}, err
+}
+
+func (a *API) resend(r *http.Request, id int64) (any, error) {
+	var q struct {
+		Event    string `json:"event"`
+		Endpoint string `json:"endpoint"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
+		return a.Front.ResendByID(t, q.Event, q.Endpoint)
+	})
+	return map[string]any{"resent": err == nil}, err
+}
+
+func (a *API) jobs(r *http.Request, id int64) (any, error) {
+	type view struct {
+		ID   string    `json:"id"`
+		Kind string    `json:"kind"`
+		Due  time.Time `json:"due"`
+	}
+	list := []view{}
+	err := a.Engine.View(r.Context(), id, func(s store.Reader, _ merchant.Merchant, _ time.Time) error {
+		js, err := s.Jobs(pageMax)
+		for _, j := range js {
+			list = append(list, view{j.ID, j.Kind, j.Due})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	return map[string]any{"jobs": list}, nil
+}

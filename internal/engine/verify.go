@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Difference is an invariant that does not hold. It names the first thing that
+// is wrong.
+type Difference struct {
+	Account string
+	What    string
+}
+
+// Error implements error.
+func (d *Difference) Error() string { return "account " + d.Account + ": " + d.What }
+
+// Auditor is a front that can check its rows against the core.
+type Auditor interface {
+	// Audit returns an error that names the first difference.
+	Audit(r store.Reader, balances ledger.Balances) error
+}
+
+// Audited counts what Verify has looked at.
+type Audited struct{ Merchants, Payments, Transfers, Refunds int }
+
+// auditPage is how many rows are read at a time.
+const auditPage = 1000
+
+// Verify recomputes the ledger and every invariant from the stored rows and
+// returns the first Difference it finds. progress is called now and then.
+func (e *Engine) Verify(ctx context.Context, progress func(Audited)) (Audited, error) {
+	var done Audited
+	after := int64(-1)
+	for {
+		ids, err := e.Store.MerchantIDs(ctx, after, auditPage)
+		if err != nil {
+			return done, err
+		}
+		if len(ids) == 0 {
+			return done, nil
+		}
+		for _, id := range ids {
+			after = id
+			err := e.Store.View(ctx, id, func(r store.Reader) error {
+				m, err := r.Merchant()
+				if err != nil {
+					return err
+				}
+				a := audit{Reader: r, m: m, e: e, done: &done, flows: map[string]flow{}}
+				return a.run()
+			})
+			if err != nil {
+				return done, err
+			}
+			done.Merchants++
+			progress(done)
+		}
+	}
+}
+
+// flow is what the ledger says about one payment, in minor units.
+type flow struct{ held, captured, released, fee, refunded, restored int64 }
+
+type audit struct {
+	store.Reader
+	m     merchant.Merchant
+	e     *Engine
+	done  *Audited
+	flows map[string]flow
+}
+
+func (a *audit) differ(format string, args ...any) error {
+	return &Difference{Account: a.m.Account, What: fmt.Sprintf(format, args...)}
+}
+
+func (a *audit) run() error {
+	balances, err := a.ledger()
+	if err != nil {
+		return err
+	}
+	if err := a.payments(); err != nil {
+		return err
+	}
+	for id := range a.flows {
+		return a.differ("the ledger has transfers of payment %s, which does not exist", id)
+	}
+	for _, f := range a.e.fronts {
+		if au, ok := f.(Auditor); ok {
+			if err := au.Audit(a.Reader, balances); err != nil {
+				return a.differ("%v", err)
+			}
+		}
+	}
+	return nil
+}
+
+// ledger folds all transfers and compares with the balances the store keeps.
+func (a *audit) ledger() (ledger.Balances, error) {
+	sums := ledger.Balances{}
+	seen := map[string]bool{}
+	for after := int64(0); ; {
+		ts, next, err := a.Transfers(after, auditPage)
+		if err != nil {
+			return nil, err
+		}
+		if len(ts) == 0 {
+			break
+		}
+		after = next
+		for _, t := range ts {
+			if err := t.Check(); err != nil {
+				return nil, a.differ("%v", err)
+			}
+			if seen[t.ID] {
+				return nil, a.differ("transfer %s is there twice", t.ID)
+			}
+			seen[t.ID] = true
+			sums.Apply(t)
+			a.note(t)
+			a.done.Transfers++
+		}
+	}
+	kept, err := a.Balances()
+	if err != nil {
+		return nil, err
+	}
+	total := map[money.Currency]int64{}
+	for k, v := range sums {
+		total[k.Currency] += v
+		if kept[k] != v {
+			return nil, a.differ("balance of %s in %s: kept %d, transfers say %d", k.Account, k.Currency, kept[k], v)
+		}
+	}
+	for k, v := range kept {
+		if _, ok := sums[k]; !ok && v != 0 {
+			return nil, a.differ("balance of %s in %s: kept %d, but no transfer touches it", k.Account, k.Currency, v)
+		}
+	}
+	for c, v := range total {
+		if v != 0 {
+			return nil, a.differ("debits and credits in %s differ by %d", c, v)
+		}
+	}
+	return sums, nil
+}
+
+func (a *audit) note(t ledger.Transfer) {
+	if t.Payment == "" {
+		return
+	}
+	f := a.flows[t.Payment]
+	switch {
+	case t.Credit == ledger.Hold:
+		f.held += t.Amount.Minor
+	case t.Debit == ledger.Hold && t.Credit.IsPending():
+		f.captured += t.Amount.Minor
+	case t.Debit == ledger.Hold:
+		f.released += t.Amount.Minor
+	case t.Credit == ledger.Fees:
+		f.fee += t.Amount.Minor
+	case t.Debit == ledger.Available:
+		f.refunded += t.Amount.Minor
+	case t.Credit == ledger.Available:
+		f.restored += t.Amount.Minor
+	}
+	a.flows[t.Payment] = f
+}
+
+func (a *audit) payments() error {
+	jobs, err := a.Jobs(1 << 30)
+	if err != nil {
+		return err
+	}
+	planned := map[string]bool{}
+	for _, j := range jobs {
+		planned[j.ID] = true
+	}
+	for after := ""; ; {
+		ps, err := a.Payments(after, auditPage)
+		if err != nil {
+			return err
+		}
+		if len(ps) == 0 {
+			return nil
+		}
+		for _, p := range ps {
+			after = p.ID
+			if err := a.payment(&p, planned); err != nil {
+				return err
+			}
+			a.done.Payments++
+		}
+	}
+}
+
+func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
+	f := a.flows[p.ID]
+	delete(a.flows, p.ID)
+	rs, err := a.Refunds(p.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	var all, failed int64
+	for _, r := range rs {
+		a.done.Refunds++
+		all += r.Amount.Minor
+		if r.State() == payment.RefundFailed {
+			failed += r.Amount.Minor
+		}
+	}
+	var held int64
+	if p.State() == payment.Authorized {
+		held = p.Amount.Minor
+	}
+	authorized := int64(0)
+	if !p.Attempt.AuthorizedAt.IsZero() {
+		authorized = p.Amount.Minor
+	}
+	for _, c := range []struct {
+		what      string
+		got, want int64
+	}{
+		{"authorised in the ledger", f.held, authorized},
+		{"still held", f.held - f.captured - f.released, held},
+		{"captured", f.captured, p.CapturedAmount().Minor},
+		{"taken for refunds", f.refunded, all},
+		{"returned for failed refunds", f.restored, failed},
+		{"sum of refunds kept on the payment", p.RefundedAmount().Minor, all - failed},
+	} {
+		if c.got != c.want {
+			return a.differ("payment %s (%s): %s is %d, should be %d", p.ID, p.State(), c.what, c.got, c.want)
+		}
+	}
+	if f.fee > f.captured {
+		return a.differ("payment %s: fee %d is more than was captured (%d)", p.ID, f.fee, f.captured)
+	}
+	if p.State().Waiting() && !planned["expire:"+p.ID] {
+		return a.differ("payment %s is %s, but nothing is planned for its deadline %s", p.ID, p.State(), p.Attempt.Deadline)
+	}
+	if p.State().Waiting() == p.Attempt.Deadline.IsZero() {
+		return a.differ("payment %s is %s, but its deadline is %s", p.ID, p.State(), p.Attempt.Deadline)
+	}
+	return nil
+}

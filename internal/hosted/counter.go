@@ -1,0 +1,83 @@
+package hosted
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Counter is the Desk of an engine.
+type Counter struct{ Engine *engine.Engine }
+
+// selectable are the outcomes a payer can choose beside the decision.
+var selectable = []struct {
+	Scenario
+	rule rail.Rule
+}{
+	{Scenario{"delay_60", "Wallet confirms after one minute"}, rail.Rule{On: "approve", Do: "delay", DelaySeconds: 60}},
+	{Scenario{"duplicate", "Wallet confirms twice"}, rail.Rule{On: "approve", Do: "duplicate", DelaySeconds: 1}},
+	{Scenario{"late", "Wallet confirms after the link has expired"}, rail.Rule{On: "approve", Do: "late", DelaySeconds: 60}},
+	{Scenario{"wallet_error", "Wallet fails technically"}, rail.Rule{On: "approve", Do: "error", Reason: string(payment.ProcessingError)}},
+}
+
+// Open implements Desk.
+func (c Counter) Open(ctx context.Context, token string) (Page, error) {
+	v, err := c.Engine.Visit(ctx, token)
+	return page(v), notFound(err)
+}
+
+// Decide implements Desk.
+func (c Counter) Decide(ctx context.Context, token string, d Decision, scenario string) (Page, error) {
+	before, err := c.Engine.Visit(ctx, token)
+	if err != nil {
+		return Page{}, notFound(err)
+	}
+	if before.Payment.State() != payment.AwaitingPayer {
+		return page(before), ErrTooLate
+	}
+	var extra []rail.Rule
+	for _, s := range selectable {
+		if s.Key == scenario {
+			extra = append(extra, s.rule)
+		}
+	}
+	v, err := c.Engine.Decide(ctx, token, map[Decision]rail.Decision{
+		Authorize: rail.Approve, AuthorizeNoReturn: rail.Approve, Decline: rail.Decline, Cancel: rail.Abort,
+	}[d], extra)
+	return page(v), notFound(err)
+}
+
+func notFound(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrNotFound
+	}
+	return err
+}
+
+func page(v engine.Visit) Page {
+	if v.Payment.ID == "" {
+		return Page{}
+	}
+	rules := engine.Rules(v.Payment)
+	p := Page{
+		State: Done, Livemode: v.Merchant.Live, MethodName: rules.Name, MethodKey: v.Payment.Method, Merchant: v.Merchant.Profile.Name,
+		AmountText: v.Payment.Amount.String(), Currency: string(v.Payment.Amount.Currency), ExpiresAt: v.Payment.Attempt.Deadline, ReturnURL: v.ReturnTo,
+	}
+	switch v.Payment.State() {
+	case payment.AwaitingPayer:
+		p.State = Open
+		for _, s := range selectable {
+			p.Scenarios = append(p.Scenarios, s.Scenario)
+		}
+	case payment.Expired:
+		p.State = Expired
+	}
+	for _, d := range v.Details {
+		p.Details = append(p.Details, Detail(d))
+	}
+	return p
+}

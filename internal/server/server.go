@@ -1,0 +1,240 @@
+// Package server assembles the product: store, engine, rails, dialects, pages,
+// control API, job runner, metrics and request log, behind one HTTP handler.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/ducatpay/ducat/internal/clock"
+	"github.com/ducatpay/ducat/internal/control"
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/hosted"
+	"github.com/ducatpay/ducat/internal/id"
+	"github.com/ducatpay/ducat/internal/job"
+	"github.com/ducatpay/ducat/internal/rail/simrail"
+	"github.com/ducatpay/ducat/internal/safehttp"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/store/postgres"
+	"github.com/ducatpay/ducat/internal/store/sqlite"
+	"github.com/ducatpay/ducat/internal/webhook"
+	"github.com/ducatpay/ducat/internal/wire/stripe"
+)
+
+// OpenStore opens the database a URL names: sqlite:path or postgres://….
+func OpenStore(ctx context.Context, db string) (store.Store, error) {
+	switch {
+	case strings.HasPrefix(db, "sqlite:"):
+		return sqlite.Open(ctx, strings.TrimPrefix(db, "sqlite:"))
+	case strings.HasPrefix(db, "postgres://"), strings.HasPrefix(db, "postgresql://"):
+		return postgres.Open(ctx, db)
+	}
+	return nil, fmt.Errorf("--db %q is not understood: use sqlite:path/to/file.db or postgres://user@host/database", db)
+}
+
+// Config is what a server has to be told.
+type Config struct {
+	BaseURL string // public address, without a trailing slash
+	Sandbox bool
+	Log     *slog.Logger
+	Clock   clock.Clock
+	IDs     *id.Source
+}
+
+// Server is the assembled product.
+type Server struct {
+	Engine  *engine.Engine
+	Stripe  *stripe.API
+	Runner  *job.Runner
+	Handler http.Handler
+
+	log     *slog.Logger
+	clock   clock.Clock
+	metrics *metrics
+}
+
+// New assembles a server on an open, migrated store.
+func New(s store.Store, c Config) *Server {
+	e := engine.New(s, c.Clock, c.IDs, c.Log)
+	e.AddRail(false, simrail.Rail{})
+	api := stripe.New(e, engine.NewWorlds(e), stripe.Config{BaseURL: c.BaseURL, Sandbox: c.Sandbox}, c.Log)
+	e.AddFront(api)
+	m := newMetrics()
+	d := &webhook.Deliverer{
+		Store: s, Clock: c.Clock, Log: c.Log,
+		Test:    safehttp.New(safehttp.Policy{AllowPrivate: true, AllowPlain: true}, safehttp.Options{}),
+		Live:    safehttp.New(safehttp.Policy{}, safehttp.Options{}),
+		Fronts:  map[string]webhook.Front{api.Name(): api},
+		Observe: m.delivered,
+	}
+	r := &job.Runner{Store: s, Clock: c.Clock, Log: c.Log, Wake: e.Wake(), Handlers: map[string]job.Handler{webhook.Job: d.Deliver}}
+	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle} {
+		r.Handlers[kind] = e.Run
+	}
+	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
+	ctl := &control.API{Engine: e, Front: api, Run: r.Do, Log: c.Log}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", api)
+	mux.Handle("/v1", api)
+	mux.Handle("/_ducat/", ctl.Handler())
+	mux.Handle("/pay/", hosted.New(hosted.Counter{Engine: e}, hosted.Options{Log: c.Log, Now: c.Clock.Now}))
+	mux.HandleFunc("GET /healthz", srv.health)
+	mux.HandleFunc("GET /readyz", srv.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /{$}", srv.welcome)
+	mux.Handle("/", api)
+	srv.Handler = srv.logged(srv.recovered(mux))
+	return srv
+}
+
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.Engine.Store.Ping(ctx); err != nil {
+		s.log.Error("not ready", "error", err)
+		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ready\n"))
+}
+
+func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("Ducat is running. Point a Stripe SDK at this address; the README has a walk-through.\n\n" +
+		"  /v1/…          Stripe API\n  /pay/…         the payer's pages\n  /_ducat/v1/…   control API (clock, scripts, deliveries)\n  /metrics /healthz /readyz\n"))
+}
+
+// recovered turns a broken invariant into a loud record and an internal error.
+func (s *Server) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(v)
+			}
+			s.metrics.panics.Inc()
+			s.log.Error("broken invariant", "path", r.URL.Path, "panic", fmt.Sprint(v))
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = w.Write([]byte(`{"error": {"type": "api_error", "message": "An error occurred on our side. It has been logged."}}` + "\n"))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recorder remembers the status and size of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status, bytes int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the original.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// logged writes one record per request and counts it.
+func (s *Server) logged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := s.clock.Now()
+		rec := &recorder{ResponseWriter: w}
+		l := &stripe.Logged{}
+		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), stripe.LogKey{}, l)))
+		took := clock.Since(start)
+		s.metrics.request(surface(r.URL.Path), r.Method, rec.status, took)
+		attrs := []any{"method", r.Method, "path", loggable(r.URL.Path), "status", rec.status, "bytes", rec.bytes, "took", took}
+		for k, v := range map[string]string{"request_id": l.RequestID, "account": l.Account, "code": l.ErrorCode, "agent": r.UserAgent()} {
+			if v != "" {
+				attrs = append(attrs, k, v)
+			}
+		}
+		s.log.Info("request", attrs...)
+	})
+}
+
+// surface names the part of the server a path belongs to.
+func surface(path string) string {
+	for _, p := range []string{"/v1", "/_ducat", "/pay", "/metrics", "/healthz", "/readyz"} {
+		if path == p || strings.HasPrefix(path, p+"/") {
+			return p[1:]
+		}
+	}
+	return "other"
+}
+
+// loggable hides the token of a hosted page, which is a credential.
+func loggable(path string) string {
+	if strings.HasPrefix(path, "/pay/") && !strings.HasPrefix(path, "/pay/assets/") {
+		return "/pay/[hidden]"
+	}
+	return path
+}
+
+type metrics struct {
+	registry   *prometheus.Registry
+	requests   *prometheus.CounterVec
+	latency    *prometheus.HistogramVec
+	deliveries *prometheus.CounterVec
+	panics     prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry:   prometheus.NewRegistry(),
+		requests:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ducat_requests_total", Help: "Requests answered."}, []string{"surface", "method", "status"}),
+		latency:    prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ducat_request_seconds", Help: "Time to answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}, []string{"surface"}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ducat_webhook_attempts_total", Help: "Attempts to deliver a webhook."}, []string{"result"}),
+		panics:     prometheus.NewCounter(prometheus.CounterOpts{Name: "ducat_broken_invariants_total", Help: "Requests stopped because an invariant did not hold. Alert on any."}),
+	}
+	m.registry.MustRegister(m.requests, m.latency, m.deliveries, m.panics, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) request(surface, method string, status int, took time.Duration) {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodHead, http.MethodOptions:
+	default:
+		method = "other"
+	}
+	m.requests.WithLabelValues(surface, method, strconv.Itoa(status)).Inc()
+	m.latency.WithLabelValues(surface).Observe(took.Seconds())
+}
+
+func (m *metrics) delivered(ok bool, _ time.Duration) {
+	result := "failed"
+	if ok {
+		result = "delivered"
+	}
+	m.deliveries.WithLabelValues(result).Inc()
+}

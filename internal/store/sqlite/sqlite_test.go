@@ -1,0 +1,152 @@
+package sqlite
+
+import (
+	"errors"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/store/storetest"
+)
+
+func open(t *testing.T, path string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func fresh(t *testing.T) *Store {
+	t.Helper()
+	return open(t, filepath.Join(t.TempDir(), "a b?.db"))
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store { return fresh(t) })
+}
+
+func TestKeeps(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ducat.db")
+	storetest.Keeps(t, func(t *testing.T) store.Store { return open(t, path) })
+}
+
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	storetest.Schema(t, s, func(sql string) (rows [][2]string, err error) {
+		err = s.engine.writer.do(t.Context(), func(c *conn) error {
+			r, err := c.Query(sql)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			for r.Next() {
+				var row [2]string
+				if err := r.Scan(&row[0], &row[1]); err != nil {
+					return err
+				}
+				rows = append(rows, row)
+			}
+			return r.Err()
+		})
+		return rows, err
+	})
+}
+
+// migrated returns a store with merchant 1.
+func migrated(t *testing.T) *Store {
+	t.Helper()
+	s := fresh(t)
+	if err := errors.Join(s.Migrate(t.Context()), s.CreateMerchant(t.Context(), merchant.Merchant{ID: 1})); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestCommitsAreShared holds the writer with one update until many others wait,
+// half of which fail: those leave nothing behind, the others all stay.
+func TestCommitsAreShared(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	const n = 60
+	errOdd := errors.New("odd")
+	begun, release, results := make(chan struct{}), make(chan struct{}), make(chan error, n)
+	go func() {
+		results <- s.Update(t.Context(), 1, func(store.Tx) error {
+			close(begun)
+			<-release
+			return nil
+		})
+	}()
+	<-begun
+	for i := range n {
+		go func() {
+			results <- s.Update(t.Context(), 1, func(tx store.Tx) error {
+				if err := tx.InsertJob(store.Job{ID: string(rune('A' + i)), Due: time.UnixMilli(1)}); err != nil {
+					return err
+				}
+				if i%2 == 1 {
+					return errOdd
+				}
+				return nil
+			})
+		}()
+	}
+	for len(s.engine.writer.queue) < n {
+		runtime.Gosched()
+	}
+	before := s.Stats()
+	close(release)
+	failed := 0
+	for range n + 1 {
+		switch err := <-results; {
+		case errors.Is(err, errOdd):
+			failed++
+		case err != nil:
+			t.Error(err)
+		}
+	}
+	after := s.Stats()
+	if commits, updates := after.Commits-before.Commits, after.Updates-before.Updates; commits > 10 || updates < n {
+		t.Errorf("%d updates took %d commits", updates, commits)
+	}
+	if failed != n/2 {
+		t.Errorf("%d updates failed, want %d", failed, n/2)
+	}
+	err := s.View(t.Context(), 1, func(r store.Reader) error {
+		js, err := r.Jobs(1000)
+		if len(js) != n/2 {
+			t.Errorf("%d jobs, want %d", len(js), n/2)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(t.Context(), 1, func(store.Tx) error { return nil }); !errors.Is(err, errClosed) {
+		t.Errorf("update after close: %v", err)
+	}
+	if err := s.Ping(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("ping after close: %v", err)
+	}
+}

@@ -1,0 +1,284 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/id"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// newRow makes a row with an id of our own.
+func (f *fixture) newRow(kind string) resource.Row {
+	name := f.ids.New("obj_", noon)
+	s, _ := id.Sort(name)
+	return resource.Row{Kind: kind, ID: name, Sort: s, Created: noon, Version: 1, Body: []byte(`{"a":1}`)}
+}
+
+func resources(f *fixture) {
+	ours, foreign := f.newRow("x.y"), f.newRow("x.y")
+	ours.Keys = []resource.Key{{Name: "parent", Value: "p"}, {Name: "parent", Value: "q"}}
+	ours.Payment = "pay_1"
+	foreign.ID, foreign.Body = "their own id", nil
+	foreign.Keys = []resource.Key{{Name: "parent", Value: "p"}}
+	odd := f.newRow("x.y")
+	odd.Sort = "elsewhere" // of our shape, yet placed otherwise
+	for _, r := range []resource.Row{ours, foreign, odd} {
+		f.update(func(tx store.Tx) error { return tx.InsertResource(r) })
+	}
+	find := func(name string, want resource.Row) {
+		f.Helper()
+		f.view(func(r store.Reader) error {
+			got, err := r.Resource("x.y", name)
+			equal(f, got, want)
+			return err
+		})
+	}
+	find(ours.ID, ours)
+	find(foreign.ID, foreign)
+	find(odd.ID, odd)
+	f.view(func(r store.Reader) error {
+		f.want(second(r.Resource("x.z", ours.ID)), store.ErrNotFound)
+		f.want(second(r.Resource("x.y", strings.Replace(ours.ID, "obj_", "no_", 1))), store.ErrNotFound)
+		f.want(second(r.ResourceBy("x.y", "parent", "none")), store.ErrNotFound)
+		got, err := r.ResourceBy("x.y", "parent", "p")
+		equal(f, got, foreign)
+		return err
+	})
+
+	ours.Body, ours.Payment = []byte("new"), "pay_2"
+	f.update(func(tx store.Tx) error { return tx.UpdateResource(ours) })
+	ours.Version = 2
+	find(ours.ID, ours)
+	f.update(func(tx store.Tx) error { return tx.DeleteResource("x.y", foreign.ID) })
+	f.update(func(tx store.Tx) error { return tx.DeleteResource("x.y", foreign.ID) })
+	f.view(func(r store.Reader) error {
+		f.want(second(r.Resource("x.y", foreign.ID)), store.ErrNotFound)
+		got, err := r.ResourceBy("x.y", "parent", "p")
+		equal(f, got, ours)
+		return err
+	})
+	f.update(func(tx store.Tx) error { return tx.InsertResource(foreign) })
+	find(foreign.ID, foreign)
+}
+
+func resourceConflicts(f *fixture) {
+	a, b := f.newRow("x.y"), f.newRow("x.y")
+	b.ID = "chosen"
+	f.update(func(tx store.Tx) error { return errors.Join(tx.InsertResource(a), tx.InsertResource(b)) })
+	sameID, sameSort := f.newRow("x.y"), f.newRow("x.y")
+	sameID.ID, sameSort.Sort = "chosen", a.Sort
+	for _, r := range []resource.Row{a, sameID, sameSort} {
+		f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.InsertResource(r) }), store.ErrExists)
+	}
+	a.Version = 5
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.UpdateResource(a) }), store.ErrStale)
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.UpdateResource(f.newRow("x.y")) }), store.ErrStale)
+}
+
+func windows(f *fixture) {
+	const all = "abcdefgh"
+	f.update(func(tx store.Tx) error {
+		for i, c := range all {
+			r := resource.Row{Kind: "k", ID: "id-" + string(c), Sort: string(c), Created: noon}
+			if i%2 == 0 {
+				r.Keys = []resource.Key{{Name: "even", Value: "yes"}}
+			}
+			f.must(tx.InsertResource(r))
+		}
+		return nil
+	})
+	for _, c := range []struct {
+		q    store.List
+		want string
+	}{
+		{store.List{Limit: 3}, "hgf"},
+		{store.List{Limit: 100}, "hgfedcba"},
+		{store.List{Limit: 0}, ""},
+		{store.List{Before: "f", Limit: 2}, "ed"},
+		{store.List{After: "c", Limit: 3}, "hgf"},
+		{store.List{After: "c", Oldest: true, Limit: 3}, "fed"},
+		{store.List{After: "c", Before: "f", Limit: 9}, "ed"},
+		{store.List{From: "c", Before: "f", Limit: 9}, "edc"},
+		{store.List{From: "c", After: "c", Limit: 9}, "hgfed"},
+		{store.List{From: "c", After: "b", Limit: 9}, "hgfedc"},
+		{store.List{From: "b", After: "c", Limit: 9}, "hgfed"},
+		{store.List{From: "bb", Oldest: true, Limit: 2}, "dc"},
+		{store.List{Oldest: true, Limit: 2}, "ba"},
+		{store.List{Key: "even", Value: "yes", Limit: 9}, "geca"},
+		{store.List{Key: "even", Value: "yes", After: "a", Before: "g", Limit: 9}, "ec"},
+		{store.List{Key: "even", Value: "yes", From: "c", Oldest: true, Limit: 2}, "ec"},
+		{store.List{Key: "even", Value: "no", Limit: 9}, ""},
+	} {
+		c.q.Kind = "k"
+		f.view(func(r store.Reader) error {
+			rows, err := r.Resources(c.q)
+			var got string
+			for _, row := range rows {
+				got += row.Sort
+			}
+			if got != c.want {
+				f.Errorf("%+v: got %q, want %q", c.q, got, c.want)
+			}
+			return err
+		})
+	}
+}
+
+func byteOrder(f *fixture) {
+	want := []string{"é", "z", "b", "a", "_", "Z", "B", "9", "-"}
+	f.update(func(tx store.Tx) error {
+		for _, s := range want {
+			f.must(tx.InsertResource(resource.Row{Kind: "k", ID: "id" + s, Sort: s}))
+		}
+		return nil
+	})
+	f.view(func(r store.Reader) error {
+		rows, err := r.Resources(store.List{Kind: "k", Limit: 20})
+		var got []string
+		for _, row := range rows {
+			got = append(got, row.Sort)
+		}
+		equal(f, got, want)
+		return err
+	})
+}
+
+func (f *fixture) newPayment() payment.Payment {
+	return payment.New(payment.Payment{
+		ID: f.ids.New("pay_", noon), Front: "x", Owner: "obj_1", Kind: "x.y", Product: "goods", Method: "wallet",
+		Amount: money.Of(1099, "EUR"), Created: noon, Secret: "s", Script: `{"a":"b"}`,
+	}, "att_1", "sim", noon.Add(time.Hour))
+}
+
+func captured(f *fixture, p *payment.Payment) {
+	f.Helper()
+	f.must(p.Approve(payment.Evidence{At: noon, Until: noon.Add(time.Hour), Reference: "r", Payer: "pp"}))
+	c, ok := p.Capturable(noon)
+	equal(f, ok, true)
+	c.Begin("op")
+	f.must(p.Capture("op", p.Amount, noon.Add(time.Minute)))
+}
+
+func payments(f *fixture) {
+	var all []payment.Payment
+	for range 3 {
+		p := f.newPayment()
+		f.update(func(tx store.Tx) error { return tx.InsertPayment(p) })
+		p.Version = 1
+		all = append(all, p)
+	}
+	list := func(after string, limit int) (ps []payment.Payment) {
+		f.view(func(r store.Reader) (err error) {
+			ps, err = r.Payments(after, limit)
+			return err
+		})
+		return ps
+	}
+	equal(f, list("", 9), all)
+	equal(f, list(all[0].ID, 1), all[1:2])
+
+	p := all[1]
+	f.must(p.Redirect("ref"))
+	step := func() {
+		f.Helper()
+		f.update(func(tx store.Tx) error { return tx.UpdatePayment(p) })
+		p.Version++
+		f.view(func(r store.Reader) error {
+			got, err := r.Payment(p.ID)
+			equal(f, got, p)
+			return err
+		})
+	}
+	step()
+	f.must(p.Approve(payment.Evidence{At: noon, Until: noon.Add(time.Hour), Payer: "pp"}))
+	c, _ := p.Capturable(noon)
+	c.Begin("op")
+	step()
+	f.must(p.Capture("op", money.Of(1000, "EUR"), noon))
+	step()
+	equal(f, list("", 9), []payment.Payment{all[0], p, all[2]})
+
+	p.Attempt.ID = "att_2" // another try keeps what the first came to
+	step()
+}
+
+func paymentVersions(f *fixture) {
+	p := f.newPayment()
+	f.update(func(tx store.Tx) error { return tx.InsertPayment(p) })
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.InsertPayment(p) }), store.ErrExists)
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.UpdatePayment(p) }), store.ErrStale)
+	p.Version = 1
+	f.want(f.Update(f.ctx(), other, func(tx store.Tx) error { return tx.UpdatePayment(p) }), store.ErrStale)
+	f.view(func(r store.Reader) error {
+		f.want(second(r.Payment("none")), store.ErrNotFound)
+		return nil
+	})
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return second(tx.Payment("none")) }), store.ErrNotFound)
+}
+
+// illegalMove tries every pair of states, those that the machine forbids too.
+func illegalMove(f *fixture) {
+	legal := edges()
+	for _, from := range payment.States {
+		for _, to := range payment.States {
+			p := f.newPayment()
+			p = restored(f, p, from)
+			f.update(func(tx store.Tx) error { return tx.InsertPayment(p) })
+			p.Version = 1
+			p = restored(f, p, to)
+			err := f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.UpdatePayment(p) })
+			if ok := from == to || legal[[2]string{from.String(), to.String()}]; ok != (err == nil) {
+				f.Errorf("%s to %s: %v", from, to, err)
+			}
+		}
+	}
+}
+
+func restored(f *fixture, p payment.Payment, s payment.State) payment.Payment {
+	f.Helper()
+	p, err := payment.Restore(p, payment.Stored{State: s.String()})
+	f.must(err)
+	return p
+}
+
+func refunds(f *fixture) {
+	p := f.newPayment()
+	captured(f, &p)
+	f.update(func(tx store.Tx) error { return tx.InsertPayment(p) })
+	p.Version = 1
+	var all []payment.Refund
+	for i, name := range []string{"re_b", "re_a"} {
+		can, ok := p.Refundable(money.Of(100, "EUR"))
+		equal(f, ok, true)
+		r := can.Refund(name, noon.Add(time.Duration(i)*time.Second))
+		f.update(func(tx store.Tx) error { return errors.Join(tx.UpdatePayment(p), tx.InsertRefund(r)) })
+		p.Version++
+		r.Version = 1
+		all = append(all, r)
+	}
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.InsertRefund(all[0]) }), store.ErrExists)
+	f.must(all[1].Fail(&p, payment.InsufficientFunds))
+	f.update(func(tx store.Tx) error { return errors.Join(tx.UpdateRefund(all[1]), tx.UpdatePayment(p)) })
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.UpdateRefund(all[1]) }), store.ErrStale)
+	all[1].Version, p.Version = 2, p.Version+1
+	f.update(func(tx store.Tx) error {
+		got, err := tx.Refund("re_a")
+		equal(f, got, all[1])
+		f.want(second(tx.Refund("re_c")), store.ErrNotFound)
+		return err
+	})
+	f.view(func(r store.Reader) error {
+		list, err := r.Refunds(p.ID)
+		equal(f, list, all)
+		equal(f, slices.IsSortedFunc(list, func(a, b payment.Refund) int { return a.Created.Compare(b.Created) }), true)
+		got, perr := r.Payment(p.ID)
+		equal(f, got, p)
+		return errors.Join(err, perr)
+	})
+}

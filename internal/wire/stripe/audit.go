@@ -1,0 +1,73 @@
+package stripe
+
+import (
+	"fmt"
+
+	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Audit implements engine.Auditor: the balance transactions of each currency
+// sum to what the ledger says the merchant has, and every charge and source has
+// its payment.
+func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
+	net := map[money.Currency]int64{}
+	if err := each(r, kindTransaction, func(v *view, id string) error {
+		row, err := v.Resource(kindTransaction, id)
+		if err != nil {
+			return err
+		}
+		b, err := decodeBody[transactionBody](row)
+		net[b.Currency] += b.Amount - b.Fee
+		return err
+	}); err != nil {
+		return err
+	}
+	held := map[money.Currency]int64{}
+	for k, v := range balances {
+		if k.Account == ledger.Available || k.Account.IsPending() {
+			held[k.Currency] += v
+		}
+	}
+	for c := range held {
+		net[c] += 0
+	}
+	for c, n := range net {
+		if held[c] != n {
+			return fmt.Errorf("balance transactions in %s sum to %d, the ledger holds %d", c, n, held[c])
+		}
+	}
+	for _, kind := range []string{kindSource, kindCharge} {
+		if err := each(r, kind, func(v *view, id string) error {
+			row, err := v.Resource(kind, id)
+			if err != nil {
+				return err
+			}
+			if _, err := v.Payment(row.Payment); err != nil {
+				return fmt.Errorf("%s has no payment: %w", id, err)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each walks all rows of a kind.
+func each(r store.Reader, kind string, fn func(v *view, id string) error) error {
+	v := &view{Reader: r}
+	for before := ""; ; {
+		rows, err := r.Resources(store.List{Kind: kind, Before: before, Limit: 1000})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		for _, row := range rows {
+			before = row.Sort
+			if err := fn(v, row.ID); err != nil {
+				return err
+			}
+		}
+	}
+}

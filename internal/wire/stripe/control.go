@@ -1,0 +1,50 @@
+package stripe
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// MerchantOf returns the merchant a request's secret key speaks for.
+func (a *API) MerchantOf(r *http.Request) (int64, error) {
+	key, werr := keyOf(r, "")
+	if werr != nil {
+		return 0, errors.New(werr.message)
+	}
+	p, err := a.authenticate(r.Context(), key)
+	if w, ok := errors.AsType[*wireError](err); ok {
+		return 0, errors.New(w.message)
+	}
+	if err == nil && p.public {
+		return 0, errors.New("The control API needs the world's secret key, not a publishable one.")
+	}
+	return p.merchantID, err
+}
+
+// PaymentOf finds the core payment behind a source or a charge.
+func (a *API) PaymentOf(r store.Reader, id string) (string, error) {
+	kind := kindSource
+	if strings.HasPrefix(id, "py_") {
+		kind = kindCharge
+	}
+	row, err := r.Resource(kind, id)
+	return row.Payment, err
+}
+
+// ResendByID plans one more delivery of an event to an endpoint.
+func (a *API) ResendByID(t *engine.Tx, eventID, endpointID string) error {
+	event, err := t.Resource(kindEvent, eventID)
+	if err != nil {
+		return fault.Newf(fault.NotFound, "no_event", "There is no event %q in this world.", eventID).Because(err)
+	}
+	endpoint, err := t.Resource(kindEndpoint, endpointID)
+	if err != nil {
+		return fault.Newf(fault.NotFound, "no_endpoint", "There is no webhook endpoint %q in this world.", endpointID).Because(err)
+	}
+	return a.Resend(t, event, endpoint)
+}
