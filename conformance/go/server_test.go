@@ -88,7 +88,7 @@ func serve(t *testing.T, bin, db string) string {
 
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("what the server said last:\n%s", log.tail(16<<10))
+			t.Logf("what the server said beside its request log:\n%s", log.tail(16<<10))
 		}
 	})
 	select {
@@ -135,9 +135,16 @@ func (b *syncBuffer) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
+// tail returns the last bytes of what was written, without the request log.
 func (b *syncBuffer) tail(n int) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.buf.String()
+	var kept []string
+	for line := range strings.Lines(b.buf.String()) {
+		if !strings.Contains(line, "level=INFO msg=request ") {
+			kept = append(kept, line)
+		}
+	}
+	s := strings.Join(kept, "")
 	return s[max(0, len(s)-n):]
 }

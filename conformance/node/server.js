@@ -25,7 +25,9 @@ export async function serve(bin, db) {
   const child = spawn(bin, ['serve', '--listen', '127.0.0.1:0', '--db', db], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');
   let log = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => { log = (log + text).slice(-16384); });
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    if (!line.includes('level=INFO msg=request ')) log = `${log}${line}\n`.slice(-16384);
+  });
   const ready = new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (line.startsWith('ready url=')) resolve(line.slice('ready url='.length).trim());

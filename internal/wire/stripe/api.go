@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -153,6 +154,7 @@ func (a *API) serve(ep endpoint) http.Handler {
 				h.Set("Stripe-Should-Retry", "false")
 			}
 		}
+		h.Set("Content-Length", strconv.Itoa(len(reply.Body)))
 		w.WriteHeader(reply.Status)
 		if r.Method != http.MethodHead {
 			_, _ = w.Write(reply.Body)

@@ -208,8 +208,8 @@ create table job (
 	payload bytea,
 	primary key (merchant, id)
 );
-create index job_ready on job (ready_at);
-create index job_due on job (merchant, due);
+create index job_ready on job (ready_at, merchant, id);
+create index job_due on job (merchant, due, id);
 
 create table answer (
 	merchant bigint not null,
@@ -237,8 +237,8 @@ create table delivery (
 	version bigint not null,
 	primary key (merchant, id)
 );
-create index delivery_event on delivery (merchant, event);
-create index delivery_endpoint on delivery (merchant, endpoint);
+create index delivery_event on delivery (merchant, event, id);
+create index delivery_endpoint on delivery (merchant, endpoint, id);
 
 create table setting (
 	name text collate "C" not null primary key,

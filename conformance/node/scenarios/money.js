@@ -1,0 +1,115 @@
+// Refunds, and what time does to money. Every export is a scenario.
+import assert from 'node:assert/strict';
+import { all, ids, open, order, refused } from '../world.js';
+
+const notChargeable = { status: 400, code: 'invalid_source_usage', param: 'source', says: /not in a chargeable state/ };
+
+export async function refunds(w) {
+  const ch = await w.charged();
+  const { fee } = (await w.transactions())[0];
+  const refund = (amount) => w.server.refunds.create({ charge: ch.id, ...(amount && { amount }) });
+
+  const first = await refund(549);
+  assert.deepEqual([first.object, first.amount, first.currency, first.charge], ['refund', 549, 'usd', ch.id]);
+  assert.match(first.id, /^pyr_/);
+  assert.ok(['pending', 'succeeded'].includes(first.status), first.status);
+  let ev = await w.hooks.wait('charge.refunded', ch.id, (o) => o.amount_refunded === 549);
+  assert.equal(ev.data.object.refunded, false);
+  await w.hooks.wait('refund.created', first.id);
+  assert.equal(await w.balance('usd'), 1099 - fee - 549);
+
+  await refused(refund(551), { status: 400, param: 'amount', says: /5\.51.*greater than.*5\.50/ });
+  const rest = await refund();
+  assert.equal(rest.amount, 550);
+  ev = await w.hooks.wait('charge.refunded', ch.id, (o) => o.amount_refunded === 1099);
+  assert.equal(ev.data.object.refunded, true);
+  for (const amount of [undefined, 1]) {
+    await refused(refund(amount), { status: 400, code: 'charge_already_refunded', says: new RegExp(`${ch.id} has already been refunded`) });
+  }
+
+  await w.advance(600);
+  for (const { id } of [first, rest]) {
+    assert.equal((await w.server.refunds.retrieve(id)).status, 'succeeded', 'refund after ten minutes');
+  }
+  assert.deepEqual(ids(await all(w.server.refunds.list({ charge: ch.id }))), [rest.id, first.id]);
+  const full = await w.server.charges.retrieve(ch.id, { expand: ['refunds'] });
+  assert.deepEqual([full.status, full.amount_refunded, full.refunded, ids(full.refunds.data)], ['succeeded', 1099, true, [rest.id, first.id]]);
+
+  const txns = await w.transactions();
+  assert.deepEqual(txns.map((txn) => [txn.type, txn.amount, txn.fee, txn.source]), [
+    ['payment_refund', -550, 0, rest.id], ['payment_refund', -549, 0, first.id], ['payment', 1099, fee, ch.id],
+  ]);
+  for (const txn of txns) assert.equal(txn.net, txn.amount - txn.fee);
+  assert.equal(await w.balance('usd'), -fee);
+}
+
+export async function refundWindow(w) {
+  const ch = await w.charged();
+  const end = ch.created + 90 * 86400;
+  await w.advanceTo(end - 60);
+  await w.server.refunds.create({ charge: ch.id, amount: 100 });
+  await w.advanceTo(end + 60);
+  const before = await w.balance('usd');
+  await refused(w.server.refunds.create({ charge: ch.id, amount: 100 }), { status: 400, code: 'charge_not_refundable', param: 'charge', says: /too old to be refunded/ });
+  assert.equal(await w.balance('usd'), before);
+}
+
+export async function pendingExpiry(w) {
+  const src = await w.source({ metadata: { order: 'C-1' } });
+  await w.advance(59 * 60);
+  assert.equal((await w.server.sources.retrieve(src.id)).status, 'pending');
+  await w.advance(61);
+  const ev = await w.hooks.wait('source.canceled', src.id);
+  assert.equal(ev.data.object.status, 'canceled');
+  assert.deepEqual(ev.data.object.metadata, { order: 'C-1' });
+  const age = ev.created - src.created;
+  assert.ok(age >= 3600 && age <= 3660, `canceled after ${age} seconds`);
+  assert.equal((await w.server.sources.retrieve(src.id)).status, 'canceled');
+  const page = await open(src);
+  assert.ok(page.status < 500 && !page.body.includes('Authorize Test Payment'), `the page of a canceled source: ${page.status}`);
+  await refused(w.charge(src), notChargeable);
+  await w.untouched();
+}
+
+export async function chargeableExpiry(w) {
+  const src = await w.authorized({ metadata: { order: 'D-1' } });
+  await w.advance(6 * 3600 - 300);
+  assert.equal((await w.server.sources.retrieve(src.id)).status, 'chargeable');
+  await w.advance(301);
+  const ev = await w.hooks.wait('source.canceled', src.id);
+  const got = ev.data.object;
+  assert.deepEqual([got.status, got.metadata, got.redirect.status], ['canceled', { order: 'D-1' }, 'succeeded']);
+  assert.equal((await w.server.sources.retrieve(src.id)).status, 'canceled');
+  await refused(w.charge(src), notChargeable);
+  await w.untouched();
+  assert.deepEqual(await all(w.server.charges.list()), []);
+}
+
+export async function settlementCutoff(w) {
+  const at = (hour, minute) => w.dawn + (hour - 9) * 3600 + minute * 60; // in China
+  await w.advanceTo(at(22, 0));
+  const src = await w.authorized();
+  await w.advanceTo(at(23, 44));
+  assert.equal((await w.server.sources.retrieve(src.id)).status, 'chargeable');
+  await w.advanceTo(at(23, 45));
+  const ev = await w.hooks.wait('source.canceled', src.id);
+  assert.ok(ev.created >= at(23, 45) && ev.created <= at(23, 46), `canceled at ${new Date(ev.created * 1000).toISOString()}`);
+  await refused(w.charge(src), notChargeable);
+  await w.untouched();
+}
+
+export async function currencies(w) {
+  for (const currency of ['aud', 'cad', 'eur', 'gbp', 'hkd', 'jpy', 'nzd', 'sgd', 'usd', 'EUR']) {
+    assert.equal((await w.source({ currency })).currency, currency.toLowerCase());
+  }
+  const ch = await w.charged({ currency: 'jpy' });
+  const { balance_transaction: txn } = await w.server.charges.retrieve(ch.id, { expand: ['balance_transaction'] });
+  assert.deepEqual([txn.currency, txn.amount, txn.exchange_rate], ['jpy', 1099, null]);
+  assert.equal(await w.balance('jpy'), txn.net);
+  assert.equal(await w.balance('usd'), 0);
+  const { body } = await open(await w.source({ currency: 'jpy' }));
+  assert.ok(body.includes('1,099') && !body.includes('10.99'), 'the page does not show 1,099 yen');
+
+  await refused(w.server.sources.create(order({ currency: 'mxn' })), { status: 400, code: 'invalid_currency', says: /^Invalid currency: mxn\. The payment method `alipay` does not support this currency/ });
+  await refused(w.server.sources.create(order({ currency: 'xyz' })), { status: 400, param: 'currency', says: /^Invalid currency: xyz/ });
+}

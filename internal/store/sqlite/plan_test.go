@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/store/sqlstore"
+)
+
+// planner answers no query; it keeps the database's plans for them.
+type planner struct {
+	sqlstore.Conn
+	plans *[]string
+}
+
+func (p planner) Query(sql string, args ...any) (sqlstore.Rows, error) {
+	r, err := p.Conn.Query("explain query plan "+sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	for r.Next() {
+		var id, parent, unused int64
+		var detail string
+		if err := r.Scan(&id, &parent, &unused, &detail); err != nil {
+			return nil, err
+		}
+		*p.plans = append(*p.plans, detail)
+	}
+	r.Close()
+	return p.Conn.Query(sql, args...)
+}
+
+type planning struct {
+	*engine
+	plans *[]string
+}
+
+func (e planning) Read(ctx context.Context, fn func(c sqlstore.Conn) error) error {
+	return e.engine.Read(ctx, func(c sqlstore.Conn) error { return fn(planner{c, e.plans}) })
+}
+
+// TestPlans keeps questions about one thing from reading all that a merchant
+// has, and lists from sorting.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	for name, c := range map[string]struct {
+		ask  func(r store.Reader) error
+		want string
+	}{
+		"refunds":           {func(r store.Reader) error { _, err := r.Refunds("x"); return err }, "refund_payment (merchant=? AND payment=?)"},
+		"deliveries":        {func(r store.Reader) error { _, err := r.Deliveries("", "", "", 3); return err }, "PRIMARY KEY (merchant=? AND id<?)"},
+		"event's":           {func(r store.Reader) error { _, err := r.Deliveries("e", "", "", 3); return err }, "delivery_event (merchant=? AND event=? AND id<?)"},
+		"endpoint's":        {func(r store.Reader) error { _, err := r.Deliveries("", "p", "", 3); return err }, "delivery_endpoint (merchant=? AND endpoint=? AND id<?)"},
+		"event at endpoint": {func(r store.Reader) error { _, err := r.Deliveries("e", "p", "", 3); return err }, "delivery_event (merchant=? AND event=? AND id<?)"},
+		"jobs":              {func(r store.Reader) error { _, err := r.Jobs(3); return err }, "job_due (merchant=?)"},
+		"keyed": {func(r store.Reader) error {
+			_, err := r.Resources(store.List{Kind: "k", Key: "n", Value: "v", Limit: 3})
+			return err
+		}, "SEARCH k USING PRIMARY KEY (merchant=? AND kind=? AND name=? AND value=? AND sort>? AND sort<?)"},
+	} {
+		var plans []string
+		st := sqlstore.New(planning{s.engine, &plans}, dialect)
+		if err := st.View(t.Context(), 1, c.ask); err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Fatal(err)
+		}
+		plan := strings.Join(plans, "\n")
+		if !strings.Contains(plan, c.want) || name != "refunds" && strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s: %s, want %s", name, plan, c.want)
+		}
+	}
+}

@@ -1,0 +1,309 @@
+package stripe_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/clock"
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/id"
+	"github.com/ducatpay/ducat/internal/pgtest"
+	"github.com/ducatpay/ducat/internal/server"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// start is when every test world begins: 09:00 in China, a plain working hour.
+var start = time.Date(2026, 9, 10, 1, 0, 0, 0, time.UTC)
+
+// world is a server with a clock that stands still, and a key.
+type world struct {
+	t     *testing.T
+	srv   *server.Server
+	url   string
+	clock *clock.Fake
+	store store.Store
+	key   string
+}
+
+type object = map[string]any
+
+var keys = id.System()
+
+// newWorld starts a server on SQLite.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "ducat.db"))
+}
+
+// onBoth runs a test on both databases.
+func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); fn(t, newWorld(t)) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); fn(t, newWorldOn(t, pgtest.URL(t))) })
+}
+
+func newWorldOn(t *testing.T, db string) *world {
+	t.Helper()
+	ctx := context.Background()
+	s, err := server.OpenStore(ctx, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Migrate(ctx); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, clock: clock.NewFake(start), store: s, key: "sk_test_" + keys.Random(24)}
+	mux := http.NewServeMux()
+	hs := httptest.NewServer(mux)
+	w.srv = server.New(s, server.Config{BaseURL: hs.URL, Sandbox: true, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelError})), Clock: w.clock, IDs: id.System()})
+	mux.Handle("/", w.srv.Handler)
+	w.url = hs.URL
+	t.Cleanup(func() {
+		if _, err := w.srv.Engine.Verify(ctx, func(engine.Audited) {}); err != nil {
+			t.Errorf("the books do not balance after the test: %v", err)
+		}
+		hs.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(b []byte) (int, error) { w.t.Log(strings.TrimSpace(string(b))); return len(b), nil }
+
+// response is an answer.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+	obj    object
+}
+
+func (r response) err() object { e, _ := r.obj["error"].(object); return e }
+
+// with is a copy of the world that uses another key.
+func (w *world) with(key string) *world { c := *w; c.key = key; return &c }
+
+func (w *world) public() *world {
+	return w.with(strings.Replace(w.key, "sk_", "pk_", 1))
+}
+
+// do sends a request. params are name, value pairs.
+func (w *world) do(method, path string, headers map[string]string, params ...string) response {
+	w.t.Helper()
+	v := url.Values{}
+	for i := 0; i+1 < len(params); i += 2 {
+		v.Add(params[i], params[i+1])
+	}
+	var body io.Reader
+	if method == "POST" {
+		body = strings.NewReader(v.Encode())
+	} else if len(v) > 0 {
+		path += "?" + v.Encode()
+	}
+	req, err := http.NewRequest(method, w.url+path, body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if method == "POST" {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if w.key != "" {
+		req.Header.Set("Authorization", "Bearer "+w.key)
+	}
+	for k, s := range headers {
+		req.Header.Set(k, s)
+	}
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := response{status: res.StatusCode, header: res.Header, body: b}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal(b, &out.obj); err != nil {
+			w.t.Fatalf("%s %s answered bad JSON: %v\n%s", method, path, err, b)
+		}
+		validate(w.t, out)
+	}
+	return out
+}
+
+func (w *world) post(path string, params ...string) response { w.t.Helper(); return w.do("POST", path, nil, params...) }
+func (w *world) get(path string, params ...string) response  { w.t.Helper(); return w.do("GET", path, nil, params...) }
+
+// must is an answer that has to be 200.
+func (w *world) must(r response) object {
+	w.t.Helper()
+	if r.status != 200 {
+		w.t.Fatalf("status %d: %s", r.status, r.body)
+	}
+	return r.obj
+}
+
+// control calls the control API.
+func (w *world) control(method, path, body string) object {
+	w.t.Helper()
+	req, err := http.NewRequest(method, w.url+"/_ducat/v1/"+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.key)
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var o object
+	if err := json.NewDecoder(res.Body).Decode(&o); err != nil {
+		w.t.Fatal(err)
+	}
+	if res.StatusCode != 200 {
+		w.t.Fatalf("control %s: %d %v", path, res.StatusCode, o)
+	}
+	return o
+}
+
+// advance moves the world's clock, doing what falls due.
+func (w *world) advance(d time.Duration) {
+	w.t.Helper()
+	w.control("POST", "clock/advance", fmt.Sprintf(`{"seconds": %f}`, d.Seconds()))
+}
+
+// decide does what the payer does on the page and returns where they go.
+func (w *world) decide(src object, decision string) string {
+	w.t.Helper()
+	u := src["redirect"].(object)["url"].(string)
+	req, err := http.NewRequest("POST", u, strings.NewReader("decision="+decision))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != 303 && decision != "authorize_no_return" {
+		b, _ := io.ReadAll(res.Body)
+		w.t.Fatalf("the page answered %d: %s", res.StatusCode, b)
+	}
+	return res.Header.Get("Location")
+}
+
+// source creates a source of $10.99.
+func (w *world) source(params ...string) object {
+	w.t.Helper()
+	return w.must(w.post("/v1/sources", append([]string{"type", "alipay", "amount", "1099", "currency", "usd", "redirect[return_url]", "https://shop.example/return?cart=77"}, params...)...))
+}
+
+// chargeable creates a source and has the payer authorise it.
+func (w *world) chargeable(params ...string) object {
+	w.t.Helper()
+	src := w.source(params...)
+	w.decide(src, "authorize")
+	w.advance(time.Second)
+	src = w.must(w.get("/v1/sources/" + src["id"].(string)))
+	if src["status"] != "chargeable" {
+		w.t.Fatalf("source is %v, want chargeable", src["status"])
+	}
+	return src
+}
+
+func (w *world) chargeOf(src object, params ...string) response {
+	w.t.Helper()
+	return w.post("/v1/charges", append([]string{"amount", "1099", "currency", "usd", "source", src["id"].(string)}, params...)...)
+}
+
+// charged takes a whole payment.
+func (w *world) charged(params ...string) object {
+	w.t.Helper()
+	return w.must(w.chargeOf(w.chargeable(), params...))
+}
+
+// events returns the types of all events, oldest first.
+func (w *world) events() []string {
+	w.t.Helper()
+	var types []string
+	for _, e := range w.must(w.get("/v1/events", "limit", "100"))["data"].([]any) {
+		types = append([]string{e.(object)["type"].(string)}, types...)
+	}
+	return types
+}
+
+// balance returns available and pending in a currency.
+func (w *world) balance(currency string) (available, pending int64) {
+	w.t.Helper()
+	b := w.must(w.get("/v1/balance"))
+	find := func(l any) int64 {
+		for _, e := range l.([]any) {
+			if e.(object)["currency"] == currency {
+				return int64(e.(object)["amount"].(float64))
+			}
+		}
+		return 0
+	}
+	return find(b["available"]), find(b["pending"])
+}
+
+// receiver is a webhook endpoint that remembers what it got.
+type receiver struct {
+	*httptest.Server
+	mu     sync.Mutex
+	got    []received
+	status int
+}
+
+type received struct {
+	header http.Header
+	body   []byte
+	event  object
+}
+
+func newReceiver(t *testing.T) *receiver {
+	r := &receiver{status: 200}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		b, _ := io.ReadAll(req.Body)
+		var e object
+		_ = json.NewDecoder(bytes.NewReader(b)).Decode(&e)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.got = append(r.got, received{req.Header, b, e})
+		w.WriteHeader(r.status)
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) all() []received {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]received(nil), r.got...)
+}
+
+func (r *receiver) answer(status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status = status
+}
