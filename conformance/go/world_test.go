@@ -166,11 +166,16 @@ func (w *world) source(t *testing.T, change func(*stripe.SourceCreateParams)) *s
 	return src
 }
 
-// authorized creates a source, authorizes it and waits for the webhook.
+// confirming is longer than the wallet takes to confirm an authorization.
+const confirming = 2 * time.Second
+
+// authorized creates a source, authorizes it and waits for the webhook, moving
+// the clock rather than waiting for the wallet.
 func (w *world) authorized(t *testing.T, change func(*stripe.SourceCreateParams)) *stripe.Source {
 	t.Helper()
 	src := w.source(t, change)
 	pay(t, src, "authorize")
+	w.advance(t, confirming)
 	w.hooks.wait(t, stripe.EventTypeSourceChargeable, src.ID)
 	return w.fetch(t, src.ID)
 }

@@ -77,10 +77,12 @@ export class World {
     return src;
   }
 
-  // authorized creates a source, authorizes it and waits for the webhook.
+  // authorized creates a source, authorizes it and waits for the webhook, moving
+  // the clock rather than waiting for the wallet to confirm.
   async authorized(change) {
     const src = await this.source(change);
     await pay(src, 'authorize');
+    await this.advance(2);
     await this.hooks.wait('source.chargeable', src.id);
     return this.server.sources.retrieve(src.id);
   }

@@ -288,7 +288,7 @@ func (c *call) chargeRow(r store.Reader, status int, param, chargeID string) (re
 
 func retrieveCharge(c *call) (obj, error) {
 	return c.single(func(v *view) (obj, error) {
-		row, err := c.chargeRow(v, 404, "charge", c.path("id"))
+		row, err := c.chargeRow(v, 404, "id", c.path("id"))
 		if err != nil {
 			return nil, err
 		}
@@ -343,7 +343,7 @@ func updateCharge(c *call) (step, error) {
 			if s := c.params.Get("customer").String(); s != "" {
 				return c.unknown(400, "stripe.customer", "customer", "customer", s)
 			}
-			row, err := c.chargeRow(t, 404, "charge", chargeID)
+			row, err := c.chargeRow(t, 404, "id", chargeID)
 			if err != nil {
 				return err
 			}
@@ -403,7 +403,7 @@ func captureCharge(c *call) (step, error) {
 	chargeID := c.path("id")
 	return step{
 		begin: func(t *engine.Tx) error {
-			row, err := c.chargeRow(t, 404, "charge", chargeID)
+			row, err := c.chargeRow(t, 404, "id", chargeID)
 			if err != nil {
 				return err
 			}

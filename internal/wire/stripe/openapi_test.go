@@ -64,3 +64,28 @@ func validate(t *testing.T, r response) {
 }
 
 func schemaName(o object) string { return strings.ReplaceAll(o["object"].(string), ".", "_") }
+
+// TestValidatorBites: an answer that breaks the published schema is noticed.
+func TestValidatorBites(t *testing.T) {
+	t.Parallel()
+	all, err := schemas()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	for schema, o := range map[string]object{"source": w.source(), "charge": w.charged(), "balance": w.must(w.get("/v1/balance"))} {
+		for _, damage := range []func(object){
+			func(o object) { delete(o, "livemode") },
+			func(o object) { o["livemode"] = "no" },
+		} {
+			broken := object{}
+			for k, v := range o {
+				broken[k] = v
+			}
+			damage(broken)
+			if all[schema].Value.VisitJSON(broken) == nil {
+				t.Errorf("a broken %s passes", schema)
+			}
+		}
+	}
+}

@@ -86,7 +86,10 @@ func newWorldOn(t *testing.T, db string) *world {
 
 type testWriter struct{ t *testing.T }
 
-func (w testWriter) Write(b []byte) (int, error) { w.t.Log(strings.TrimSpace(string(b))); return len(b), nil }
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
 
 // response is an answer.
 type response struct {
@@ -141,7 +144,7 @@ func (w *world) do(method, path string, headers map[string]string, params ...str
 		w.t.Fatal(err)
 	}
 	out := response{status: res.StatusCode, header: res.Header, body: b}
-	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
+	if len(b) > 0 && strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
 		if err := json.Unmarshal(b, &out.obj); err != nil {
 			w.t.Fatalf("%s %s answered bad JSON: %v\n%s", method, path, err, b)
 		}
@@ -150,8 +153,14 @@ func (w *world) do(method, path string, headers map[string]string, params ...str
 	return out
 }
 
-func (w *world) post(path string, params ...string) response { w.t.Helper(); return w.do("POST", path, nil, params...) }
-func (w *world) get(path string, params ...string) response  { w.t.Helper(); return w.do("GET", path, nil, params...) }
+func (w *world) post(path string, params ...string) response {
+	w.t.Helper()
+	return w.do("POST", path, nil, params...)
+}
+func (w *world) get(path string, params ...string) response {
+	w.t.Helper()
+	return w.do("GET", path, nil, params...)
+}
 
 // must is an answer that has to be 200.
 func (w *world) must(r response) object {

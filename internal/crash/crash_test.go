@@ -1,0 +1,118 @@
+package crash
+
+import (
+	"database/sql"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // for "pgx"
+	_ "modernc.org/sqlite"             // for "sqlite"
+
+	"github.com/ducatpay/ducat/internal/pgtest"
+)
+
+const (
+	rounds   = 8 // lives that end with SIGKILL
+	sellers  = 8
+	accounts = 4
+	// answersMax is how many answers a life can give before it is killed.
+	answersMax = 300
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+func TestSQLite(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	torment(t, "sqlite:"+path, func() (*sql.DB, error) { return sql.Open("sqlite", path) })
+}
+
+// TestPostgres kills the server; the database lives on, with the transactions
+// the server left open.
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	torment(t, url, func() (*sql.DB, error) { return sql.Open("pgx", url) })
+}
+
+// torment kills the server under load, round after round, and then looks what
+// became of what it had acknowledged.
+func torment(t *testing.T, db string, open func() (*sql.DB, error)) {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	chance := rand.New(rand.NewPCG(seed, 0))
+	in := &installation{bin: build(t), db: db, address: freeAddress(t)}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("what the server said last:\n%s", in.log.tail(8<<10))
+		}
+	})
+
+	p := in.start(t)
+	p.up(t)
+	s := newShop(t, "http://"+in.address, accounts)
+	s.register()
+
+	s.open(sellers)
+	for round := range rounds {
+		answers := 1 + chance.IntN(answersMax)
+		s.await(t, p, answers)
+		// Answers come right after commits; other moments count as well.
+		<-time.After(time.Duration(chance.IntN(5000)) * time.Microsecond)
+		p.kill()
+		t.Logf("round %d: killed after %d answers", round, answers)
+		if round%3 == 2 { // also while it starts, and takes up what was left
+			p = in.start(t)
+			<-time.After(time.Duration(chance.IntN(100)) * time.Millisecond)
+			p.kill()
+		}
+		if round == rounds-1 {
+			// What a dead process had in hand is taken up when its lease lapses,
+			// two minutes later. This is those two minutes.
+			lapse(t, open)
+		}
+		p = in.start(t)
+		p.up(t)
+	}
+	s.close()
+	s.settle()
+	s.later()
+	orders, refunds := s.audit()
+	t.Logf("%d orders, %d refunds, %d answers", orders, refunds, s.answers.Load())
+	p.stop(t)
+	in.verify(t, orders, refunds)
+}
+
+// await waits for a number of answers.
+func (s *shop) await(t *testing.T, p *process, answers int) {
+	t.Helper()
+	deadline := time.After(patience)
+	for range answers {
+		select {
+		case <-s.acked:
+		case <-p.ended:
+			t.Fatalf("ducat ended by itself: %v", p.err)
+		case <-deadline:
+			t.Fatal("the server answers nobody")
+		}
+	}
+}
+
+// lapse ends all leases of jobs.
+func lapse(t *testing.T, open func() (*sql.DB, error)) {
+	t.Helper()
+	db, err := open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	r, err := db.ExecContext(t.Context(), `update job set leased_until = 0, ready_at = run_at where leased_until > 0`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := r.RowsAffected()
+	t.Logf("%d jobs were in hand", n)
+}
