@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stripe/stripe-go/v85"
 )
@@ -420,10 +421,68 @@ func webhookEndpoints(t *testing.T, w *world) {
 		t.Errorf("delete: %+v (%v)", gone, err)
 	}
 	_, err = w.server.V1WebhookEndpoints.Retrieve(t.Context(), ep.ID, nil)
-	failure{status: 404, code: "resource_missing", param: "id", says: "^No such webhook endpoint: "}.check(t, "a deleted endpoint", err)
+	failure{status: 404, code: "resource_missing", param: "webhook_endpoint", says: "^No such webhook endpoint: "}.check(t, "a deleted endpoint", err)
 
 	_, err = w.server.V1WebhookEndpoints.Create(t.Context(), &stripe.WebhookEndpointCreateParams{URL: stripe.String("ftp://shop.example/hook"), EnabledEvents: stripe.StringSlice([]string{"*"})})
 	failure{status: 400, code: "url_invalid", param: "url"}.check(t, "an endpoint by ftp", err)
+}
+
+func webhookRetry(t *testing.T, w *world) {
+	src := w.source(t, nil)
+	w.hooks.outage(1)
+	pay(t, src, "decline")
+	w.hooks.outageOver(t)
+	w.advance(t, 10*time.Minute)
+	ev := w.hooks.wait(t, stripe.EventTypeSourceFailed, src.ID)
+	if l := all(t, w.server.V1Events.List(t.Context(), nil)); len(l) != 1 || l[0].ID != ev.ID {
+		t.Errorf("there are %d events, want the one that was delivered twice", len(l))
+	}
+	if types := w.hooks.types(); len(types) != 1 {
+		t.Errorf("after a success there came %v", types)
+	}
+}
+
+// restart shows that nothing is lost when the server is stopped and started.
+func restart(t *testing.T, bin, db string) {
+	p := serve(t, bin, db)
+	w := newWorld(t, p.url)
+	pending, chargeable := w.source(t, nil), w.authorized(t, nil)
+	keyed := order(nil)
+	keyed.SetIdempotencyKey("before")
+	first, err := w.server.V1Sources.Create(t.Context(), keyed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch := w.charged(t, nil)
+	re, err := w.refund(t, ch.ID, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	balance := w.balance(t, "usd")
+	p.stop(t)
+
+	p = serve(t, bin, db)
+	w.base, w.server = p.url, dial(p.url, w.sk)
+	if b := w.balance(t, "usd"); b != balance {
+		t.Errorf("the balance was %d and is %d", balance, b)
+	}
+	again, err := w.server.V1Sources.Create(t.Context(), keyed)
+	if err != nil || again.ID != first.ID || again.LastResponse.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("the same request before and after: %s and %v (%v)", first.ID, again, err)
+	}
+	if _, err := w.charge(t, chargeable); err != nil {
+		t.Errorf("charge what was authorized before: %v", err)
+	}
+	pending = w.fetch(t, pending.ID)
+	pay(t, pending, "authorize")
+	w.advance(t, confirming)
+	w.hooks.wait(t, stripe.EventTypeSourceChargeable, pending.ID)
+	w.advance(t, 10*time.Minute)
+	if re, err = w.server.V1Refunds.Retrieve(t.Context(), re.ID, nil); err != nil || re.Status != "succeeded" {
+		t.Errorf("a refund begun before: %+v (%v)", re, err)
+	}
+	w.advance(t, 6*time.Hour)
+	w.hooks.wait(t, stripe.EventTypeSourceCanceled, pending.ID)
 }
 
 func worldsApart(t *testing.T, w *world) {

@@ -22,6 +22,8 @@ var scenarios = []struct {
 	{"app-scheme", appScheme},
 	{"decline", decline},
 	{"cancel", cancel},
+	{"customer-stays", customerStays},
+	{"late-confirmation", lateConfirmation},
 	{"charge-pending", chargePending},
 	{"charge-once", chargeOnce},
 	{"charge-race", chargeRace},
@@ -41,6 +43,7 @@ var scenarios = []struct {
 	{"events", events},
 	{"versions", versions},
 	{"webhook-endpoints", webhookEndpoints},
+	{"webhook-retry", webhookRetry},
 	{"worlds-apart", worldsApart},
 }
 
@@ -257,6 +260,40 @@ func refuse(t *testing.T, w *world, decision, reason string) {
 	_, err := w.charge(t, src)
 	failure{status: 400, code: "invalid_source_usage", param: "source", says: "not in a chargeable state"}.check(t, "charge a failed source", err)
 	w.untouched(t)
+}
+
+func customerStays(t *testing.T, w *world) {
+	src := w.source(t, nil)
+	page, _ := open(t, src)
+	res, err := payer.PostForm(page.Request.URL.String(), url.Values{"decision": {"authorize_no_return"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK || res.Header.Get("Location") != "" {
+		t.Errorf("staying at the wallet: %s to %q, want a page", res.Status, res.Header.Get("Location"))
+	}
+	w.hooks.wait(t, stripe.EventTypeSourceChargeable, src.ID)
+	if _, err := w.charge(t, src); err != nil {
+		t.Errorf("charge a customer who did not return: %v", err)
+	}
+}
+
+func lateConfirmation(t *testing.T, w *world) {
+	src := w.source(t, func(p *stripe.SourceCreateParams) {
+		p.Metadata = map[string]string{"ducat_scenario": "chargeable_delay=600"}
+	})
+	pay(t, src, "authorize")
+	if s := w.fetch(t, src.ID); s.Status != "pending" {
+		t.Errorf("back in the shop before the wallet confirmed, the source is %s", s.Status)
+	}
+	_, err := w.charge(t, src)
+	failure{status: 400, code: "invalid_source_usage", param: "source", says: "not in a chargeable state"}.check(t, "charge before the confirmation", err)
+	w.advance(t, 10*time.Minute)
+	w.hooks.wait(t, stripe.EventTypeSourceChargeable, src.ID)
+	if _, err := w.charge(t, src); err != nil {
+		t.Errorf("charge after the confirmation: %v", err)
+	}
 }
 
 func chargePending(t *testing.T, w *world) {

@@ -15,27 +15,40 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ducatpay/ducat/internal/pgtest"
+	_ "github.com/ducatpay/ducat/internal/server" // a cached result must not outlive a change to the server
 )
 
 // patience bounds every wait. Nothing is expected to take this long.
 const patience = 60 * time.Second
 
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	bin := binary(t)
-	databases := []struct{ name, url string }{{"sqlite", "sqlite:" + filepath.Join(t.TempDir(), "ducat.db")}}
-	if url := os.Getenv("DUCAT_TEST_PG"); url != "" {
-		databases = append(databases, struct{ name, url string }{"postgres", url})
-	}
-	for _, db := range databases {
-		t.Run(db.name, func(t *testing.T) {
-			base := serve(t, bin, db.url)
-			for _, sc := range scenarios {
-				t.Run(sc.name, func(t *testing.T) {
-					t.Parallel()
-					sc.run(t, newWorld(t, base))
-				})
-			}
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		conform(t, bin, "sqlite:"+filepath.Join(t.TempDir(), "ducat.db"))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		db := os.Getenv("DUCAT_TEST_PG")
+		if db == "" {
+			db = pgtest.URL(t)
+		}
+		conform(t, bin, db)
+	})
+}
+
+func conform(t *testing.T, bin, db string) {
+	t.Run("restart", func(t *testing.T) { restart(t, bin, db) })
+	p := serve(t, bin, db)
+	for _, sc := range scenarios {
+		t.Run(sc.name, func(t *testing.T) {
+			t.Parallel()
+			sc.run(t, newWorld(t, p.url))
 		})
 	}
 }
@@ -44,7 +57,20 @@ func TestConformance(t *testing.T) {
 func binary(t *testing.T) string {
 	t.Helper()
 	if bin := os.Getenv("DUCAT_BIN"); bin != "" {
+		if _, err := os.Stat(bin); err != nil {
+			t.Fatal(err)
+		}
 		return bin
+	}
+	// Looking at the command's files makes them inputs of the cached result.
+	sources, err := filepath.Glob("../../cmd/ducat/*.go")
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("no sources of ducat: %v", err)
+	}
+	for _, name := range sources {
+		if _, err := os.Stat(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	bin := filepath.Join(t.TempDir(), "ducat")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/ducatpay/ducat/cmd/ducat")
@@ -54,36 +80,40 @@ func binary(t *testing.T) string {
 	return bin
 }
 
-// serve runs ducat on a database until the test and its subtests are over, then
-// has the books checked. It returns the server's URL.
-func serve(t *testing.T, bin, db string) string {
+// process is a running ducat.
+type process struct {
+	url     string
+	bin, db string
+	cmd     *exec.Cmd
+	exited  chan error
+	once    sync.Once
+}
+
+// serve runs ducat on a database until stop, or until the test and its subtests
+// are over.
+func serve(t *testing.T, bin, db string) *process {
 	t.Helper()
-	cmd := exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--db", db)
+	p := &process{bin: bin, db: db, cmd: exec.Command(bin, "serve", "--listen", "127.0.0.1:0", "--db", db), exited: make(chan error, 1)}
 	var log syncBuffer
-	cmd.Stderr = &log
-	stdout, err := cmd.StdoutPipe()
+	p.cmd.Stderr = &log
+	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start ducat: %v", err)
 	}
 
 	ready := make(chan string, 1)
-	read := make(chan struct{})
 	go func() {
-		defer close(read)
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
 			if url, ok := strings.CutPrefix(lines.Text(), "ready url="); ok {
 				ready <- strings.TrimSpace(url)
 			}
 		}
-	}()
-	exited := make(chan error, 1)
-	go func() {
-		<-read // Wait closes the pipe, so it must not come before the last read
-		exited <- cmd.Wait()
+		// Wait closes the pipe, so it must not come before the last read.
+		p.exited <- p.cmd.Wait()
 	}()
 
 	t.Cleanup(func() {
@@ -92,35 +122,37 @@ func serve(t *testing.T, bin, db string) string {
 		}
 	})
 	select {
-	case url := <-ready:
-		t.Cleanup(func() { stop(t, cmd, exited, bin, db) })
-		return url
-	case err := <-exited:
+	case p.url = <-ready:
+		t.Cleanup(func() { p.stop(t) })
+	case err := <-p.exited:
 		t.Fatalf("ducat ended before it was ready: %v", err)
 	case <-time.After(patience):
-		_ = cmd.Process.Kill()
+		_ = p.cmd.Process.Kill()
 		t.Fatal("ducat did not say \"ready url=…\" on standard output")
 	}
-	return ""
+	return p
 }
 
-func stop(t *testing.T, cmd *exec.Cmd, exited <-chan error, bin, db string) {
+// stop ends the server as an operator would, and has the books checked.
+func (p *process) stop(t *testing.T) {
 	t.Helper()
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Errorf("stop ducat: %v", err)
-	}
-	select {
-	case err := <-exited:
-		if err != nil {
-			t.Errorf("ducat serve did not end well: %v", err)
+	p.once.Do(func() {
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Errorf("stop ducat: %v", err)
 		}
-	case <-time.After(patience):
-		_ = cmd.Process.Kill()
-		t.Error("ducat did not stop on SIGTERM")
-	}
-	if out, err := exec.Command(bin, "verify", "--db", db).CombinedOutput(); err != nil {
-		t.Errorf("ducat verify: %v\n%s", err, out)
-	}
+		select {
+		case err := <-p.exited:
+			if err != nil {
+				t.Errorf("ducat serve did not end well: %v", err)
+			}
+		case <-time.After(patience):
+			_ = p.cmd.Process.Kill()
+			t.Error("ducat did not stop on SIGTERM")
+		}
+		if out, err := exec.Command(p.bin, "verify", "--db", p.db).CombinedOutput(); err != nil {
+			t.Errorf("ducat verify: %v\n%s", err, out)
+		}
+	})
 }
 
 // syncBuffer may be written and read at once.

@@ -372,8 +372,9 @@ type receiver struct {
 	mu      sync.Mutex
 	secret  string
 	lenient bool // accepts any API version
+	outages int  // deliveries still to be answered with 500
 	events  []stripe.Event
-	changed chan struct{} // closed when an event arrives
+	changed chan struct{} // closed when a delivery arrives
 	on      map[stripe.EventType]func(context.Context, stripe.Event)
 }
 
@@ -390,6 +391,32 @@ func (r *receiver) use(secret string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.secret = secret
+}
+
+// outage has the next n deliveries answered with 500.
+func (r *receiver) outage(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outages = n
+}
+
+// outageOver waits until no delivery is left to be answered with 500.
+func (r *receiver) outageOver(t *testing.T) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		r.mu.Lock()
+		left, changed := r.outages, r.changed
+		r.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("%d deliveries did not come", left)
+		}
+	}
 }
 
 // handle has fn called inside the handler, before the delivery is acknowledged.
@@ -417,14 +444,27 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.t.Errorf("headers of a delivery: %v", req.Header)
 	}
 	r.mu.Lock()
-	fn := r.on[ev.Type]
+	fn, down := r.on[ev.Type], r.outages > 0
+	if down {
+		r.outages--
+		r.change()
+	}
 	r.mu.Unlock()
+	if down {
+		http.Error(w, "out of order", http.StatusInternalServerError)
+		return
+	}
 	if fn != nil {
 		fn(req.Context(), ev)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, ev)
+	r.change()
+}
+
+// change wakes who waits; the caller holds the lock.
+func (r *receiver) change() {
 	close(r.changed)
 	r.changed = make(chan struct{})
 }

@@ -8,6 +8,7 @@ import test from 'node:test';
 import * as api from './scenarios/api.js';
 import * as money from './scenarios/money.js';
 import * as payment from './scenarios/payment.js';
+import { restart } from './scenarios/restart.js';
 import { serve } from './server.js';
 import { World } from './world.js';
 
@@ -21,6 +22,7 @@ const databases = { sqlite: `sqlite:${join(dir, 'ducat.db')}` };
 if (process.env.DUCAT_TEST_PG) databases.postgres = process.env.DUCAT_TEST_PG;
 
 for (const [name, db] of Object.entries(databases)) {
+  test(`${name} restart`, (t) => restart(t, process.env.DUCAT_BIN, db));
   test(name, { concurrency: 16 }, async (t) => {
     const server = await serve(process.env.DUCAT_BIN, db);
     let failed = false;

@@ -41,11 +41,14 @@ export async function serve(bin, db) {
     child.kill('SIGKILL');
     throw err;
   }
+  let stopped = false;
   return {
     url,
     log: () => log,
-    // stop ends the server and has the books checked.
+    // stop ends the server as an operator would, and has the books checked.
     async stop() {
+      if (stopped) return;
+      stopped = true;
       child.kill('SIGTERM');
       const [code, signal] = await within(exited, 'stopping ducat');
       if (code !== 0) throw new Error(`ducat serve ended with ${code ?? signal}\n${log}`);

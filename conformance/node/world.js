@@ -172,7 +172,7 @@ export async function refused(call, { status, type = 'invalid_request_error', co
 export class Receiver {
   static async create(t) {
     const r = new Receiver();
-    Object.assign(r, { secret: '', events: [], waiting: new Set(), on: {}, failures: [] });
+    Object.assign(r, { secret: '', events: [], waiting: new Set(), on: {}, failures: [], down: null });
     const server = createServer((req, res) => r.receive(req, res));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -199,6 +199,12 @@ export class Receiver {
       res.writeHead(400).end();
       return;
     }
+    if (this.down) {
+      res.writeHead(500).end();
+      this.down();
+      this.down = null;
+      return;
+    }
     try {
       await this.on[ev.type]?.(ev);
     } finally {
@@ -214,6 +220,11 @@ export class Receiver {
     return within(new Promise((resolve, reject) => {
       this.on[type] = (ev) => fn(ev).then(resolve, reject);
     }), `handling ${type}`);
+  }
+
+  // outage has the next delivery answered with 500, and resolves when it was.
+  outage() {
+    return within(new Promise((resolve) => { this.down = resolve; }), 'a delivery to fail');
   }
 
   // wait resolves to the first delivery of a type whose object has the id.

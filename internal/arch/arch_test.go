@@ -592,7 +592,7 @@ func TestRulesBite(t *testing.T) {
 		{"dialect imports another's part", "internal/wire/antom/a.go", imp("wire/stripe/form"), "internal/wire/antom/a.go:3: "},
 		{"part imports engine", "internal/wire/antom/form/a.go", imp("engine"), "internal/wire/antom/form/a.go:3: "},
 		{"port imports what is below", "internal/store/a.go", imp("store/sqlite"), "internal/store/a.go:3: "},
-		{"dialect imports store", "internal/wire/antom/a.go", imp("store"), "internal/wire/antom/a.go:3: "},
+		{"dialect imports a database", "internal/wire/antom/a.go", imp("store/sqlite"), "internal/wire/antom/a.go:3: "},
 		{"dialect's test imports store", "internal/wire/antom/a_test.go", imp("store"), ""},
 		{"database imports database", "internal/store/sqlite/a.go", imp("store/postgres"), "internal/store/sqlite/a.go:3: "},
 		{"exact entry wins", "internal/rail/simrail/a.go", imp("safehttp"), "internal/rail/simrail/a.go:3: "},

@@ -60,9 +60,11 @@ func torment(t *testing.T, db string, open func() (*sql.DB, error)) {
 	for round := range rounds {
 		answers := 1 + chance.IntN(answersMax)
 		s.await(t, p, answers)
-		// Answers come right after commits; other moments count as well.
-		<-time.After(time.Duration(chance.IntN(5000)) * time.Microsecond)
+		if chance.IntN(2) == 0 { // answers come right after commits; other moments count as well
+			<-time.After(time.Duration(chance.IntN(5000)) * time.Microsecond)
+		}
 		p.kill()
+		s.died()
 		t.Logf("round %d: killed after %d answers", round, answers)
 		if round%3 == 2 { // also while it starts, and takes up what was left
 			p = in.start(t)
@@ -81,7 +83,7 @@ func torment(t *testing.T, db string, open func() (*sql.DB, error)) {
 	s.settle()
 	s.later()
 	orders, refunds := s.audit()
-	t.Logf("%d orders, %d refunds, %d answers", orders, refunds, s.answers.Load())
+	t.Logf("%d orders, %d refunds; %d answers, of which %d were lost", orders, refunds, s.answers.Load(), s.lost.Load())
 	p.stop(t)
 	in.verify(t, orders, refunds)
 }

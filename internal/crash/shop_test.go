@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,6 +24,8 @@ const (
 	// tryEvery is how long a client waits before it repeats a request that got
 	// no answer.
 	tryEvery = 10 * time.Millisecond
+	// wayMax is how long an answer can be on its way.
+	wayMax = 3 * time.Millisecond
 	// enough is how long a seller waits for an order's end.
 	enough = 200 * time.Millisecond
 	// wrongMax is how many differences are shown.
@@ -63,6 +66,8 @@ type shop struct {
 	once    sync.Once
 	sellers sync.WaitGroup
 	answers atomic.Int64
+	lost    atomic.Int64                  // answers among them that were on their way
+	death   atomic.Pointer[chan struct{}] // closed when the server dies
 
 	mu      sync.Mutex
 	orders  map[string]*order // by source
@@ -79,6 +84,8 @@ func newShop(t *testing.T, base string, accounts int) *shop {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
+	death := make(chan struct{})
+	s.death.Store(&death)
 	s.hooks = httptest.NewServer(s)
 	t.Cleanup(func() {
 		close(s.gone) // whoever still waits for an answer gives up
@@ -167,20 +174,19 @@ func (s *shop) ask(a *account, method, path, key string, form url.Values) object
 	return o
 }
 
-// send makes a request until it is answered completely.
+// send makes a request until it is answered completely. An answer that is on
+// its way when the server dies is lost.
 func (s *shop) send(make func() (*http.Request, error)) (*http.Response, []byte, error) {
 	for {
 		req, err := make()
 		if err != nil {
 			return nil, nil, err
 		}
-		res, err := s.client.Do(req)
-		if err == nil {
-			var body []byte
-			body, err = io.ReadAll(res.Body)
+		death := *s.death.Load()
+		if res, err := s.client.Do(req); err == nil {
+			body, err := io.ReadAll(res.Body)
 			res.Body.Close()
-			if err == nil {
-				s.answered()
+			if err == nil && s.arrives(death) {
 				return res, body, nil
 			}
 		}
@@ -192,12 +198,27 @@ func (s *shop) send(make func() (*http.Request, error)) (*http.Response, []byte,
 	}
 }
 
-func (s *shop) answered() {
+// arrives reports whether an answer that was just received by this computer
+// reaches the shop before the server dies.
+func (s *shop) arrives(death chan struct{}) bool {
 	s.answers.Add(1)
 	select {
 	case s.acked <- struct{}{}:
 	default:
 	}
+	select {
+	case <-death:
+		s.lost.Add(1)
+		return false
+	case <-time.After(rand.N(wayMax)):
+		return true
+	}
+}
+
+// died tells that the server did.
+func (s *shop) died() {
+	next := make(chan struct{})
+	close(*s.death.Swap(&next))
 }
 
 // sell takes an order up to the customer's approval; the rest happens when

@@ -7,7 +7,9 @@ package job
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -84,14 +86,25 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 }
 
-// Do runs one claimed job. A failed one is rescheduled.
-func (r *Runner) Do(ctx context.Context, j store.Job) {
+// handle runs the job's handler. One that panics has failed like any other: one
+// bad job must not end the work of all merchants.
+func (r *Runner) handle(ctx context.Context, j store.Job) (err error) {
 	h, ok := r.Handlers[j.Kind]
 	if !ok {
-		r.Log.Error("no handler for job", "job", j.ID, "kind", j.Kind)
-		return
+		return fmt.Errorf("no handler for kind %q", j.Kind)
 	}
-	err := h(ctx, j)
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("handler panicked: %v", v)
+			r.Log.Error("job handler panicked", "job", j.ID, "kind", j.Kind, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	return h(ctx, j)
+}
+
+// Do runs one claimed job. A failed one is rescheduled.
+func (r *Runner) Do(ctx context.Context, j store.Job) {
+	err := r.handle(ctx, j)
 	if err == nil {
 		return
 	}

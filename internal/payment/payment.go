@@ -264,8 +264,11 @@ func (p *Payment) step(e Event) error {
 
 // Redirect records that the rail wants the payer to act.
 func (p *Payment) Redirect(reference string) error {
+	if err := p.step(Redirected); err != nil {
+		return err
+	}
 	p.Attempt.Reference = reference
-	return p.step(Redirected)
+	return nil
 }
 
 // Act records that the payer acted and the wallet's word is awaited.
@@ -336,8 +339,14 @@ func (p *Payment) Capturable(at time.Time) (Capturable, bool) {
 }
 
 // Begin claims the attempt for the operation, so that no second one can start
-// while the rail is asked.
-func (c Capturable) Begin(operation string) { c.p.Attempt.Claim = operation }
+// while the rail is asked. A proof is good for one operation: it panics if the
+// attempt has moved on or been claimed since.
+func (c Capturable) Begin(operation string) {
+	if operation == "" || c.p.State() != Authorized || c.p.Attempt.Claim != "" {
+		panic(fmt.Sprintf("payment %s: %q begins on a stale proof (%s, claimed by %q)", c.p.ID, operation, c.p.State(), c.p.Attempt.Claim))
+	}
+	c.p.Attempt.Claim = operation
+}
 
 // Capture records that the rail captured amount under the claim.
 func (p *Payment) Capture(operation string, amount money.Amount, at time.Time) error {
@@ -411,8 +420,12 @@ func RestoreRefund(r Refund, state string) (Refund, error) {
 }
 
 // Refund starts a refund: from now on the amount no longer belongs to the
-// merchant.
+// merchant. It panics if the amount has ceased to be there since the proof was
+// given, as when a proof is used twice.
 func (r Refundable) Refund(id string, at time.Time) Refund {
+	if _, ok := r.p.Refundable(r.amount); !ok {
+		panic(fmt.Sprintf("payment %s: refund %s begins on a stale proof (%s, %d of %d refunded)", r.p.ID, id, r.p.State(), r.p.refundedMinor, r.p.capturedMinor))
+	}
 	r.p.refundedMinor += r.amount.Minor
 	return Refund{ID: id, Payment: r.p.ID, Amount: r.amount, Created: at, state: RefundPending}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -93,8 +94,20 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /{$}", srv.welcome)
 	mux.Handle("/", api)
-	srv.Handler = srv.logged(srv.recovered(mux))
+	srv.Handler = srv.logged(srv.recovered(uncleaned(mux, api)))
 	return srv
+}
+
+// uncleaned keeps the mux from answering a path with doubled slashes or dots by
+// a redirect in HTML: API clients get the API's own error.
+func uncleaned(mux, api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; p != "/" && strings.TrimSuffix(p, "/") != path.Clean(p) {
+			api.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }

@@ -197,8 +197,19 @@ export async function webhookEndpoints(w) {
   assert.deepEqual(r.types(), ['source.failed', 'source.failed']);
 
   assert.equal((await w.server.webhookEndpoints.del(ep.id)).deleted, true);
-  await refused(w.server.webhookEndpoints.retrieve(ep.id), { status: 404, code: 'resource_missing', param: 'id', says: /^No such webhook endpoint: / });
+  await refused(w.server.webhookEndpoints.retrieve(ep.id), { status: 404, code: 'resource_missing', param: 'webhook_endpoint', says: /^No such webhook endpoint: / });
   await refused(w.server.webhookEndpoints.create({ url: 'ftp://shop.example/hook', enabled_events: ['*'] }), { status: 400, code: 'url_invalid', param: 'url' });
+}
+
+export async function webhookRetry(w) {
+  const src = await w.source();
+  const failed = w.hooks.outage();
+  await pay(src, 'decline');
+  await failed;
+  await w.advance(600);
+  const ev = await w.hooks.wait('source.failed', src.id);
+  assert.deepEqual(ids(await all(w.server.events.list())), [ev.id]);
+  assert.deepEqual(w.hooks.types(), ['source.failed']);
 }
 
 export async function worldsApart(w) {

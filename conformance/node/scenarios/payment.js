@@ -134,6 +134,26 @@ async function refuse(w, decision, reason) {
   await w.untouched();
 }
 
+export async function customerStays(w) {
+  const src = await w.source();
+  const { url } = await open(src);
+  const res = await fetch(url, { method: 'POST', body: new URLSearchParams({ decision: 'authorize_no_return' }), redirect: 'manual' });
+  await res.text();
+  assert.deepEqual([res.status, res.headers.get('location')], [200, null]);
+  await w.hooks.wait('source.chargeable', src.id);
+  assert.equal((await w.charge(src)).status, 'succeeded');
+}
+
+export async function lateConfirmation(w) {
+  const src = await w.source({ metadata: { ducat_scenario: 'chargeable_delay=600' } });
+  await pay(src, 'authorize');
+  assert.equal((await w.server.sources.retrieve(src.id)).status, 'pending');
+  await refused(w.charge(src), notChargeable);
+  await w.advance(600);
+  await w.hooks.wait('source.chargeable', src.id);
+  assert.equal((await w.charge(src)).status, 'succeeded');
+}
+
 export async function chargePending(w) {
   const src = await w.source();
   await refused(w.charge(src), notChargeable);

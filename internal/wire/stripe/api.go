@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -38,12 +39,13 @@ type Config struct {
 
 // API serves /v1.
 type API struct {
-	engine *engine.Engine
-	worlds *engine.Worlds
-	config Config
-	log    *slog.Logger
-	mux    *http.ServeMux
-	pins   pins
+	engine    *engine.Engine
+	worlds    *engine.Worlds
+	config    Config
+	log       *slog.Logger
+	mux       *http.ServeMux
+	pins      pins
+	sandboxes sandboxes
 }
 
 // New returns the API. The caller registers it with the engine as a front.
@@ -97,7 +99,13 @@ type Logged struct {
 }
 
 // ServeHTTP implements http.Handler.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p := r.URL.Path; strings.TrimSuffix(p, "/") != path.Clean(p) && p != "/" {
+		a.serve(endpoint{}).ServeHTTP(w, r) // the mux would redirect to the cleaned path
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
 
 func cors(h http.Header) {
 	h.Set("Access-Control-Allow-Credentials", "true")

@@ -46,6 +46,7 @@ func TestRoutesAndHeaders(t *testing.T) {
 		{"GET", "/v1/sources", "Unrecognized request URL (GET: /v1/sources)."},
 		{"PUT", "/v1/charges", "Unrecognized request URL (PUT: /v1/charges)."},
 		{"DELETE", "/v1/charges/py_1", "Unrecognized request URL (DELETE: /v1/charges/py_1)."},
+		{"GET", "/v1//charges", "Unrecognized request URL (GET: /v1//charges)."},
 		{"GET", "/v2/core/events", "Unrecognized request URL (GET: /v2/core/events)."},
 	} {
 		if r := w.do(c.method, c.path, nil); r.status != 404 || !strings.HasPrefix(r.err()["message"].(string), c.message) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -67,11 +68,14 @@ func newWorldOn(t *testing.T, db string) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, clock: clock.NewFake(start), store: s, key: "sk_test_" + keys.Random(24)}
-	mux := http.NewServeMux()
-	hs := httptest.NewServer(mux)
-	w.srv = server.New(s, server.Config{BaseURL: hs.URL, Sandbox: true, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelError})), Clock: w.clock, IDs: id.System()})
-	mux.Handle("/", w.srv.Handler)
-	w.url = hs.URL
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.url = "http://" + ln.Addr().String()
+	w.srv = server.New(s, server.Config{BaseURL: w.url, Sandbox: true, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelError})), Clock: w.clock, IDs: id.System()})
+	hs := &httptest.Server{Listener: ln, Config: &http.Server{Handler: w.srv.Handler}}
+	hs.Start()
 	t.Cleanup(func() {
 		if _, err := w.srv.Engine.Verify(ctx, func(engine.Audited) {}); err != nil {
 			t.Errorf("the books do not balance after the test: %v", err)

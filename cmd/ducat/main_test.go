@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// command runs a command line and returns what it printed.
+func command(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := run(context.Background(), args, &out, &out)
+	return out.String(), err
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	out, err := command(t, "version")
+	if err != nil || !strings.HasPrefix(out, "ducat ") {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"srve"}, "try ducat --help"},
+		{[]string{"verify", "--db", "sqlite:" + filepath.Join(dir, "none.db")}, "there is no database at"},
+		{[]string{"migrate", "--db", "mysql://x"}, "use sqlite:path/to/file.db or postgres://"},
+		{[]string{"serve", "--db", "sqlite:" + filepath.Join(dir, "a.db"), "--listen", "127.0.0.1:99999"}, "choose another address with --listen"},
+		{[]string{"keys", "create", "--name", "x", "--currency", "zzz", "--db", "sqlite:" + filepath.Join(dir, "a.db")}, `--currency "zzz" is not an ISO 4217 currency`},
+	} {
+		out, err := command(t, c.args...)
+		if err == nil || !strings.Contains(err.Error()+out, c.want) {
+			t.Errorf("%v: %v; want it to say %q", c.args, err, c.want)
+		}
+	}
+}
+
+func TestMigrateAndVerify(t *testing.T) {
+	t.Parallel()
+	db := "sqlite:" + filepath.Join(t.TempDir(), "a.db")
+	if out, err := command(t, "migrate", "--db", db); err != nil || !strings.Contains(out, "up to date") {
+		t.Fatalf("%q %v", out, err)
+	}
+	out, err := command(t, "keys", "create", "--name", "Shop", "--country", "DE", "--currency", "eur", "--db", db)
+	if err != nil || !strings.Contains(out, "sk_live_5") || !strings.Contains(out, "pk_test_5") {
+		t.Fatalf("%q %v", out, err)
+	}
+	if out, err := command(t, "verify", "--db", db); err != nil || !strings.Contains(out, "the books balance: 2 accounts") {
+		t.Fatalf("%q %v", out, err)
+	}
+}
+
+// TestServe starts the server, asks it everything an operator would, and stops
+// it.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	pr, pw := io.Pipe()
+	var log bytes.Buffer
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--db", "sqlite:" + filepath.Join(t.TempDir(), "a.db"), "--log-format", "json"}, pw, &log)
+		pw.Close()
+	}()
+	lines := bufio.NewScanner(pr)
+	base, greeting := "", ""
+	for base == "" && lines.Scan() {
+		greeting += lines.Text() + "\n"
+		base = strings.TrimPrefix(lines.Text(), "ready url=")
+		if base == lines.Text() {
+			base = ""
+		}
+	}
+	if base == "" || !strings.Contains(greeting, "curl "+base+"/v1/sources -u sk_test_") {
+		t.Fatalf("greeting:\n%s", greeting)
+	}
+	go func() {
+		for lines.Scan() { // keep the pipe empty while the server stops
+		}
+	}()
+	get := func(path string) (int, string, http.Header) {
+		res, err := http.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		return res.StatusCode, string(b), res.Header
+	}
+	if s, b, _ := get("/healthz"); s != 200 || b != "ok\n" {
+		t.Errorf("healthz %d %q", s, b)
+	}
+	if s, _, _ := get("/readyz"); s != 200 {
+		t.Errorf("readyz %d", s)
+	}
+	s, _, h := get("/v1/balance")
+	if s != 401 {
+		t.Errorf("balance without a key: %d", s)
+	}
+	if s, b, _ := get("/metrics"); s != 200 || !strings.Contains(b, `ducat_requests_total{method="GET",status="401",surface="v1"} 1`) {
+		t.Errorf("metrics %d %.300s", s, b)
+	}
+	if s, b, _ := get("/"); s != 200 || !strings.Contains(b, "Ducat is running") {
+		t.Errorf("welcome %d %q", s, b)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("stopping: %v", err)
+	}
+	if !strings.Contains(log.String(), `"request_id":"`+h.Get("Request-Id")+`"`) {
+		t.Errorf("no log line with the request's id %s:\n%s", h.Get("Request-Id"), log.String())
+	}
+}
