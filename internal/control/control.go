@@ -30,6 +30,10 @@ type Front interface {
 	PaymentOf(r store.Reader, id string) (string, error)
 	// Resend plans one more delivery of an event.
 	ResendByID(t *engine.Tx, eventID, endpointID string) error
+	// CheckDispute refuses reasons the dialect's method cannot have.
+	CheckDispute(reason string) error
+	// DisputeID is the dialect's id of a dispute.
+	DisputeID(coreID string) string
 	// Forget drops what is remembered of a merchant that was reset.
 	Forget(merchantID int64)
 }
@@ -46,18 +50,20 @@ type API struct {
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(*http.Request, int64) (any, error){
-		"GET /_ducat/v1/clock":          a.clock,
-		"POST /_ducat/v1/clock/advance": a.advance,
-		"POST /_ducat/v1/reset":         a.reset,
-		"GET /_ducat/v1/account":        a.account,
-		"POST /_ducat/v1/account":       a.setAccount,
-		"GET /_ducat/v1/script":         a.script,
-		"POST /_ducat/v1/script":        a.setScript,
-		"POST /_ducat/v1/decide":        a.decide,
-		"GET /_ducat/v1/deliveries":     a.deliveries,
-		"POST /_ducat/v1/resend":        a.resend,
-		"GET /_ducat/v1/jobs":           a.jobs,
-		"/_ducat/":                      a.unknown,
+		"GET /_ducat/v1/clock":           a.clock,
+		"POST /_ducat/v1/clock/advance":  a.advance,
+		"POST /_ducat/v1/reset":          a.reset,
+		"GET /_ducat/v1/account":         a.account,
+		"POST /_ducat/v1/account":        a.setAccount,
+		"GET /_ducat/v1/script":          a.script,
+		"POST /_ducat/v1/script":         a.setScript,
+		"POST /_ducat/v1/decide":         a.decide,
+		"POST /_ducat/v1/disputes":       a.openDispute,
+		"POST /_ducat/v1/disputes/close": a.closeDispute,
+		"GET /_ducat/v1/deliveries":      a.deliveries,
+		"POST /_ducat/v1/resend":         a.resend,
+		"GET /_ducat/v1/jobs":            a.jobs,
+		"/_ducat/":                       a.unknown,
 	} {
 		mux.Handle(pattern, a.handle(h))
 	}
@@ -184,6 +190,7 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 		Descriptor        *string           `json:"statement_descriptor"`
 		FeeBasisPoints    *int64            `json:"fee_basis_points"`
 		FeeFixed          *int64            `json:"fee_fixed"`
+		DisputeFee        *int64            `json:"dispute_fee"`
 		SettlementDays    *int              `json:"settlement_days"`
 		RefundSynchronous *bool             `json:"refund_synchronous"`
 		Settings          map[string]string `json:"settings"`
@@ -200,11 +207,12 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 		set(&p.Descriptor, q.Descriptor)
 		set(&p.FeeBasisPoints, q.FeeBasisPoints)
 		set(&p.FeeFixedMinor, q.FeeFixed)
+		set(&p.DisputeFeeMinor, q.DisputeFee)
 		set(&p.SettlementDays, q.SettlementDays)
 		set(&p.RefundSynchronous, q.RefundSynchronous)
 		set(&p.MethodsOff, q.MethodsOff)
-		if p.FeeBasisPoints < 0 || p.FeeBasisPoints > 10000 || p.FeeFixedMinor < 0 || p.SettlementDays < 0 || p.SettlementDays > 365 {
-			return fault.New(fault.Invalid, "bad_account", "fee_basis_points must be 0 to 10000, fee_fixed not negative, settlement_days 0 to 365.")
+		if p.FeeBasisPoints < 0 || p.FeeBasisPoints > 10000 || p.FeeFixedMinor < 0 || p.DisputeFeeMinor < 0 || p.SettlementDays < 0 || p.SettlementDays > 365 {
+			return fault.New(fault.Invalid, "bad_account", "fee_basis_points must be 0 to 10000, fee_fixed and dispute_fee not negative, settlement_days 0 to 365.")
 		}
 		if q.Country != nil {
 			p.Country = strings.ToUpper(*q.Country)
@@ -263,6 +271,7 @@ var steps = map[string][]string{
 	"approve":   {"decline", "error", "delay", "duplicate", "late"},
 	"capture":   {"decline", "error"},
 	"void":      {"error"},
+	"dispute":   {"open"},
 	"refund":    {"decline", "pending", "done", "delay", "error"},
 }
 
@@ -277,7 +286,7 @@ func (a *API) setScript(r *http.Request, id int64) (any, error) {
 	for _, rule := range q.Rules {
 		does, ok := steps[rule.On]
 		if !ok {
-			return nil, fault.Newf(fault.Invalid, "bad_script", "on: %q is not a step; steps are authorize, approve, capture, void and refund.", rule.On)
+			return nil, fault.Newf(fault.Invalid, "bad_script", "on: %q is not a step; steps are authorize, approve, capture, void, refund and dispute.", rule.On)
 		}
 		if !strings.Contains(" "+strings.Join(does, " ")+" ", " "+rule.Do+" ") || rule.Do == "" {
 			return nil, fault.Newf(fault.Invalid, "bad_script", "do: %q cannot happen on %s; possible are %s.", rule.Do, rule.On, strings.Join(does, ", "))
@@ -329,6 +338,79 @@ func (a *API) decide(r *http.Request, id int64) (any, error) {
 			state = p.State().String()
 		}
 		return err
+	})
+	return map[string]any{"id": q.ID, "state": state}, err
+}
+
+// openDispute raises a dispute, as a payer who complains would.
+func (a *API) openDispute(r *http.Request, id int64) (any, error) {
+	var q struct {
+		ID     string `json:"id"`
+		Reason string `json:"reason"`
+		Amount int64  `json:"amount"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	if q.Amount < 0 {
+		return nil, fault.New(fault.Invalid, "bad_dispute", "amount is in minor units and cannot be negative; leave it out for all that is left.")
+	}
+	var v any
+	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
+		paymentID, err := a.Front.PaymentOf(t, q.ID)
+		if err != nil {
+			return err
+		}
+		if err := a.Front.CheckDispute(q.Reason); err != nil {
+			return err
+		}
+		p, err := t.LoadPayment(paymentID)
+		if err != nil {
+			return err
+		}
+		d, err := t.OpenDispute(p, q.Amount, q.Reason)
+		if err == nil {
+			v = map[string]any{"id": a.Front.DisputeID(d.ID), "state": d.State().String(), "amount": d.Amount.Minor, "answer_until": d.Deadline}
+		}
+		return err
+	})
+	return v, err
+}
+
+// closeDispute decides a dispute, as the wallet would.
+func (a *API) closeDispute(r *http.Request, id int64) (any, error) {
+	var q struct {
+		ID      string `json:"id"`
+		Outcome string `json:"outcome"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	if q.Outcome != "won" && q.Outcome != "lost" {
+		return nil, fault.Newf(fault.Invalid, "bad_dispute", "outcome: %q; possible are won and lost.", q.Outcome)
+	}
+	state := ""
+	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
+		paymentID, err := a.Front.PaymentOf(t, q.ID)
+		if err != nil {
+			return err
+		}
+		p, err := t.LoadPayment(paymentID)
+		if err != nil {
+			return err
+		}
+		if p.Dispute() == "" {
+			return fault.New(fault.NotFound, "no_dispute", "The payment is not disputed.")
+		}
+		d, err := t.Dispute(p.Dispute())
+		if err != nil {
+			return err
+		}
+		if err := t.CloseDispute(p, &d, q.Outcome == "won"); err != nil {
+			return err
+		}
+		state = d.State().String()
+		return nil
 	})
 	return map[string]any{"id": q.ID, "state": state}, err
 }

@@ -65,11 +65,13 @@ func torment(t *testing.T, db string, open func() (*sql.DB, error)) {
 		}
 		p.kill()
 		s.died()
+		<-p.ended
 		t.Logf("round %d: killed after %d answers", round, answers)
 		if round%3 == 2 { // also while it starts, and takes up what was left
 			p = in.start(t)
 			<-time.After(time.Duration(chance.IntN(100)) * time.Millisecond)
 			p.kill()
+			<-p.ended
 		}
 		if round == rounds-1 {
 			// What a dead process had in hand is taken up when its lease lapses,

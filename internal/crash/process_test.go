@@ -76,7 +76,10 @@ func (in *installation) start(t *testing.T) *process {
 		}
 		p.err = p.cmd.Wait()
 	}()
-	t.Cleanup(p.kill)
+	t.Cleanup(func() {
+		p.kill()
+		<-p.ended
+	})
 	return p
 }
 
@@ -92,11 +95,8 @@ func (p *process) up(t *testing.T) {
 	}
 }
 
-// kill sends SIGKILL, which a process cannot prepare for, and waits for the end.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.ended
-}
+// kill sends SIGKILL, which a process cannot prepare for.
+func (p *process) kill() { _ = p.cmd.Process.Kill() }
 
 // stop ends the server in the orderly way.
 func (p *process) stop(t *testing.T) {

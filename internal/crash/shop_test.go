@@ -126,7 +126,7 @@ func (s *shop) close() {
 // long: its messages may have been in the hands of a process that died.
 func (s *shop) trade(seller int) {
 	for n := 0; ; n++ {
-		o := s.sell(s.accounts[(seller+n)%len(s.accounts)], fmt.Sprintf("seller-%d-sale-%d", seller, n), n%2 == 1)
+		o := s.sell(s.accounts[(seller+n)%len(s.accounts)], fmt.Sprintf("seller-%d-sale-%d", seller, n), seller%2 == 1, n%2 == 1)
 		select {
 		case <-s.closing:
 			return
@@ -223,10 +223,14 @@ func (s *shop) died() {
 
 // sell takes an order up to the customer's approval; the rest happens when
 // messages arrive.
-func (s *shop) sell(a *account, key string, refuses bool) *order {
-	src := s.ask(a, http.MethodPost, "/v1/sources", key, url.Values{
-		"type": {"alipay"}, "amount": {strconv.Itoa(amount)}, "currency": {"usd"}, "redirect[return_url]": {"https://shop.example/return"},
-	})
+// prompt is whether the wallet confirms the approval at once; if not, a timer
+// does.
+func (s *shop) sell(a *account, key string, prompt, refuses bool) *order {
+	form := url.Values{"type": {"alipay"}, "amount": {strconv.Itoa(amount)}, "currency": {"usd"}, "redirect[return_url]": {"https://shop.example/return"}}
+	if prompt {
+		form.Set("metadata[ducat_scenario]", "chargeable_delay=0")
+	}
+	src := s.ask(a, http.MethodPost, "/v1/sources", key, form)
 	o := &order{account: a, source: src.text("id"), refuses: refuses, chargeable: map[string]int{}, succeeded: map[string]int{}, done: make(chan struct{})}
 	if o.source == "" {
 		return o

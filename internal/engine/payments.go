@@ -197,6 +197,9 @@ func (t *Tx) captured(p *payment.Payment, operation string) error {
 	if err := t.Job("settle:"+day.Format(time.DateOnly), JobSettle, day, settlePayload{day}); err != nil {
 		return err
 	}
+	if err := t.planDispute(p); err != nil {
+		return err
+	}
 	return t.state(event.Fact{Kind: event.Captured, Fee: fee, Due: day}, p, nil)
 }
 
@@ -437,7 +440,10 @@ func (t *Tx) settleDay(day time.Time) error {
 		if k.Account != pending || v == 0 {
 			continue
 		}
-		tr := ledger.Transfer{ID: "settle:" + day.Format(time.DateOnly) + ":" + string(k.Currency), At: t.At, Debit: pending, Credit: ledger.Available, Amount: money.Of(max(v, -v), k.Currency)}
+		// Not derived from the day alone: what is captured after the day's proceeds
+		// became available (settlement on the same day) settles by a transfer of
+		// its own. A job that is done again finds nothing pending.
+		tr := ledger.Transfer{ID: t.NewID("settle:" + day.Format(time.DateOnly) + ":" + string(k.Currency) + "_"), At: t.At, Debit: pending, Credit: ledger.Available, Amount: money.Of(max(v, -v), k.Currency)}
 		if v < 0 {
 			tr.Debit, tr.Credit = tr.Credit, tr.Debit
 		}
@@ -495,6 +501,8 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 		return e.inJob(ctx, j, &pl, func(t *Tx) error { return t.settleDay(pl.Day) })
 	case JobVoid:
 		return e.runVoid(ctx, j)
+	case JobDispute, JobDisputeOpen:
+		return e.runDispute(ctx, j)
 	case JobRefund:
 		return e.runRefund(ctx, j)
 	case JobCall:

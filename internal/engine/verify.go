@@ -67,7 +67,7 @@ func (e *Engine) Verify(ctx context.Context, progress func(Audited)) (Audited, e
 }
 
 // flow is what the ledger says about one payment, in minor units.
-type flow struct{ held, captured, released, fee, refunded, restored int64 }
+type flow struct{ held, captured, released, fee, refunded, restored, disputed, disputeOver, disputeFee int64 }
 
 type audit struct {
 	store.Reader
@@ -124,7 +124,9 @@ func (a *audit) ledger() (ledger.Balances, error) {
 			}
 			seen[t.ID] = true
 			sums.Apply(t)
-			a.note(t)
+			if !a.note(t) {
+				return nil, a.differ("transfer %s moves %s from %s to %s, which nothing explains", t.ID, t.Amount, t.Debit, t.Credit)
+			}
 			a.done.Transfers++
 		}
 	}
@@ -152,9 +154,11 @@ func (a *audit) ledger() (ledger.Balances, error) {
 	return sums, nil
 }
 
-func (a *audit) note(t ledger.Transfer) {
+// note adds a transfer to what the ledger says about its payment. It reports
+// false if no use case makes such a transfer.
+func (a *audit) note(t ledger.Transfer) bool {
 	if t.Payment == "" {
-		return
+		return ownFunds(t.Debit) && ownFunds(t.Credit)
 	}
 	f := a.flows[t.Payment]
 	switch {
@@ -164,14 +168,31 @@ func (a *audit) note(t ledger.Transfer) {
 		f.captured += t.Amount.Minor
 	case t.Debit == ledger.Hold:
 		f.released += t.Amount.Minor
+	case t.Credit == ledger.Disputed:
+		f.disputed += t.Amount.Minor
+	case t.Debit == ledger.Disputed:
+		f.disputeOver += t.Amount.Minor
+	case t.Credit == ledger.Fees && t.Debit == ledger.Available:
+		f.disputeFee += t.Amount.Minor
+	case t.Debit == ledger.Fees:
+		f.disputeFee -= t.Amount.Minor
 	case t.Credit == ledger.Fees:
 		f.fee += t.Amount.Minor
 	case t.Debit == ledger.Available:
 		f.refunded += t.Amount.Minor
 	case t.Credit == ledger.Available:
 		f.restored += t.Amount.Minor
+	default:
+		return false
 	}
 	a.flows[t.Payment] = f
+	return true
+}
+
+// ownFunds reports whether an account holds what is the merchant's already, so
+// that moving it concerns no single payment.
+func ownFunds(a ledger.Account) bool {
+	return a.IsPending() || a == ledger.Available || a == ledger.Payouts || a == ledger.Disputed
 }
 
 func (a *audit) payments() error {
@@ -216,6 +237,25 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 			failed += r.Amount.Minor
 		}
 	}
+	var disputed, over, disputeFee int64
+	if p.Dispute() != "" {
+		d, err := a.Dispute(p.Dispute())
+		if err != nil {
+			return a.differ("payment %s: its dispute %s: %v", p.ID, p.Dispute(), err)
+		}
+		disputed, disputeFee = d.Amount.Minor, d.Fee.Minor
+		switch d.State() {
+		case payment.DisputeWon:
+			over, disputeFee = disputed, 0
+		case payment.DisputeLost:
+			over = disputed
+		case payment.DisputeOpen:
+			if !planned["dispute:"+d.ID] {
+				return a.differ("dispute %s is open, but nothing is planned for its deadline %s", d.ID, d.Deadline)
+			}
+		case payment.DisputeUnderReview:
+		}
+	}
 	var held int64
 	if p.State() == payment.Authorized {
 		held = p.Amount.Minor
@@ -233,6 +273,9 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 		{"captured", f.captured, p.CapturedAmount().Minor},
 		{"taken for refunds", f.refunded, all},
 		{"returned for failed refunds", f.restored, failed},
+		{"withdrawn for its dispute", f.disputed, disputed},
+		{"settled of its dispute", f.disputeOver, over},
+		{"dispute fee", f.disputeFee, disputeFee},
 		{"sum of refunds kept on the payment", p.RefundedAmount().Minor, all - failed},
 	} {
 		if c.got != c.want {

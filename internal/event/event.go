@@ -23,6 +23,10 @@ const (
 	RefundCreated   Kind = "refund_created"
 	RefundSucceeded Kind = "refund_succeeded"
 	RefundFailed    Kind = "refund_failed"
+	DisputeOpened   Kind = "dispute_opened" // Fact.Due: until when it can be answered
+	DisputeAnswered Kind = "dispute_answered"
+	DisputeWon      Kind = "dispute_won"
+	DisputeLost     Kind = "dispute_lost"
 	FundsAvailable  Kind = "funds_available" // pending proceeds of a day became available
 )
 

@@ -31,6 +31,7 @@ type Profile struct {
 	Descriptor        string            `json:"statement_descriptor"`
 	FeeBasisPoints    int64             `json:"fee_basis_points"`
 	FeeFixedMinor     int64             `json:"fee_fixed"`
+	DisputeFeeMinor   int64             `json:"dispute_fee,omitempty"`
 	SettlementDays    int               `json:"settlement_days"`
 	RefundSynchronous bool              `json:"refund_synchronous,omitempty"`
 	Script            string            `json:"script,omitempty"`   // simulator instructions for the whole key, JSON

@@ -170,6 +170,7 @@ type Payment struct {
 	capturedMinor int64
 	refundedMinor int64
 	capturedAt    time.Time
+	dispute       string
 
 	Attempt Attempt // the current one
 }
@@ -204,6 +205,7 @@ type Stored struct {
 	CapturedMinor int64
 	RefundedMinor int64
 	CapturedAt    time.Time
+	Dispute       string
 }
 
 // Restore rebuilds a payment the store has read.
@@ -213,13 +215,13 @@ func Restore(p Payment, s Stored) (Payment, error) {
 		return Payment{}, fmt.Errorf("payment %s: unknown state %q", p.ID, s.State)
 	}
 	p.Attempt.state = st
-	p.capturedMinor, p.refundedMinor, p.capturedAt = s.CapturedMinor, s.RefundedMinor, s.CapturedAt
+	p.capturedMinor, p.refundedMinor, p.capturedAt, p.dispute = s.CapturedMinor, s.RefundedMinor, s.CapturedAt, s.Dispute
 	return p, nil
 }
 
 // Stored returns what the store must keep of the private fields.
 func (p *Payment) Stored() Stored {
-	return Stored{State: p.Attempt.state.String(), CapturedMinor: p.capturedMinor, RefundedMinor: p.refundedMinor, CapturedAt: p.capturedAt}
+	return Stored{State: p.Attempt.state.String(), CapturedMinor: p.capturedMinor, RefundedMinor: p.refundedMinor, CapturedAt: p.capturedAt, Dispute: p.dispute}
 }
 
 // State returns the state of the current attempt.
@@ -370,10 +372,11 @@ type Refundable struct {
 	amount money.Amount
 }
 
-// Refundable returns the proof for an amount, if that much remains.
+// Refundable returns the proof for an amount, if that much remains and the
+// payer has not claimed the money back by a dispute.
 func (p *Payment) Refundable(amount money.Amount) (Refundable, bool) {
 	left := p.capturedMinor - p.refundedMinor
-	if p.State() != Captured || amount.Currency != p.Amount.Currency || amount.Minor <= 0 || amount.Minor > left {
+	if p.State() != Captured || p.dispute != "" || amount.Currency != p.Amount.Currency || amount.Minor <= 0 || amount.Minor > left {
 		return Refundable{}, false
 	}
 	return Refundable{p, amount}, true

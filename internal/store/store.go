@@ -155,6 +155,7 @@ type Reader interface {
 	Refund(id string) (payment.Refund, error)
 	// Refunds lists a payment's refunds, oldest first.
 	Refunds(paymentID string) ([]payment.Refund, error)
+	Dispute(id string) (payment.Dispute, error)
 	Balances() (ledger.Balances, error)
 	// Transfers lists transfers in the order they were posted, from after (a
 	// position, 0 to begin) on; it returns the position to go on from.
@@ -170,7 +171,7 @@ type Reader interface {
 }
 
 // Tx reads and writes one merchant's data. Reads see the transaction's own
-// writes. A row that is read with Payment or Refund inside Update is locked
+// writes. A row that is read with Payment, Refund or Dispute inside Update is locked
 // against other transactions until this one ends.
 type Tx interface {
 	Reader
@@ -191,6 +192,8 @@ type Tx interface {
 	UpdatePayment(p payment.Payment) error // expecting p.Version
 	InsertRefund(r payment.Refund) error
 	UpdateRefund(r payment.Refund) error
+	InsertDispute(d payment.Dispute) error // stored with version 1
+	UpdateDispute(d payment.Dispute) error // state, expecting d.Version
 
 	// Post adds transfers. A transfer whose ID is there with the same content
 	// is skipped; with other content it is an error.

@@ -6,7 +6,7 @@ import (
 )
 
 const selectPayment = `select p.id, p.front, p.owner, p.kind, p.product, p.method, p.currency, p.amount, p.created, p.secret, p.script,
-	p.captured, p.refunded, p.captured_at, p.version,
+	p.captured, p.refunded, p.captured_at, p.dispute, p.version,
 	a.id, a.state, a.rail, a.reference, a.payer, a.reason, a.authorized_at, a.deadline, a.claim
 from payment p join attempt a on a.merchant = p.merchant and a.payment = p.id and a.id = p.attempt
 `
@@ -17,7 +17,7 @@ func scanPayment(r Rows) (payment.Payment, error) {
 	var currency, reason string
 	var created, capturedAt, authorizedAt, deadline int64
 	err := r.Scan(&p.ID, &p.Front, &p.Owner, &p.Kind, &p.Product, &p.Method, &currency, &p.Amount.Minor, &created, &p.Secret, &p.Script,
-		&s.CapturedMinor, &s.RefundedMinor, &capturedAt, &p.Version,
+		&s.CapturedMinor, &s.RefundedMinor, &capturedAt, &s.Dispute, &p.Version,
 		&p.Attempt.ID, &s.State, &p.Attempt.Rail, &p.Attempt.Reference, &p.Attempt.Payer, &reason, &authorizedAt, &deadline, &p.Attempt.Claim)
 	if err != nil {
 		return p, err
@@ -45,10 +45,10 @@ func (t *Tx) Payments(after string, limit int) ([]payment.Payment, error) {
 func (t *Tx) InsertPayment(p payment.Payment) error {
 	s := p.Stored()
 	err := t.exec(`insert into payment (merchant, id, front, owner, kind, product, method, currency, amount, created, secret, script,
-	attempt, captured, refunded, captured_at, version)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1)`,
+	attempt, captured, refunded, captured_at, dispute, version)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1)`,
 		t.merchant, p.ID, p.Front, p.Owner, p.Kind, p.Product, p.Method, string(p.Amount.Currency), p.Amount.Minor, toMilli(p.Created),
-		p.Secret, p.Script, p.Attempt.ID, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt))
+		p.Secret, p.Script, p.Attempt.ID, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt), s.Dispute)
 	if err != nil {
 		return err
 	}
@@ -59,10 +59,10 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1
 func (t *Tx) UpdatePayment(p payment.Payment) error {
 	s := p.Stored()
 	err := t.execOne(`update payment set front = $4, owner = $5, kind = $6, product = $7, method = $8, currency = $9, amount = $10,
-	secret = $11, script = $12, attempt = $13, captured = $14, refunded = $15, captured_at = $16, version = version + 1
+	secret = $11, script = $12, attempt = $13, captured = $14, refunded = $15, captured_at = $16, dispute = $17, version = version + 1
 where merchant = $1 and id = $2 and version = $3`,
 		t.merchant, p.ID, p.Version, p.Front, p.Owner, p.Kind, p.Product, p.Method, string(p.Amount.Currency), p.Amount.Minor,
-		p.Secret, p.Script, p.Attempt.ID, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt))
+		p.Secret, p.Script, p.Attempt.ID, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt), s.Dispute)
 	if err != nil {
 		return err
 	}
@@ -117,4 +117,38 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, 1)`,
 func (t *Tx) UpdateRefund(r payment.Refund) error {
 	return t.execOne(`update refund set reason = $4, state = $5, version = version + 1 where merchant = $1 and id = $2 and version = $3`,
 		t.merchant, r.ID, r.Version, string(r.Reason), r.State().String())
+}
+
+// Dispute implements store.Reader; inside Update it locks the row.
+func (t *Tx) Dispute(id string) (payment.Dispute, error) {
+	if err := t.lock(LockDispute, id); err != nil {
+		return payment.Dispute{}, err
+	}
+	return one(t, scanDispute, `select id, payment, currency, amount, fee, reason, created, deadline, state, version from dispute
+where merchant = $1 and id = $2`, t.merchant, id)
+}
+
+func scanDispute(r Rows) (payment.Dispute, error) {
+	var d payment.Dispute
+	var currency, state string
+	var created, deadline int64
+	if err := r.Scan(&d.ID, &d.Payment, &currency, &d.Amount.Minor, &d.Fee.Minor, &d.Reason, &created, &deadline, &state, &d.Version); err != nil {
+		return d, err
+	}
+	d.Amount.Currency, d.Fee.Currency = money.Currency(currency), money.Currency(currency)
+	d.Created, d.Deadline = fromMilli(created), fromMilli(deadline)
+	return payment.RestoreDispute(d, state)
+}
+
+// InsertDispute implements store.Tx.
+func (t *Tx) InsertDispute(d payment.Dispute) error {
+	return t.exec(`insert into dispute (merchant, id, payment, currency, amount, fee, reason, created, deadline, state, version)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)`,
+		t.merchant, d.ID, d.Payment, string(d.Amount.Currency), d.Amount.Minor, d.Fee.Minor, d.Reason, toMilli(d.Created), toMilli(d.Deadline), d.State().String())
+}
+
+// UpdateDispute implements store.Tx.
+func (t *Tx) UpdateDispute(d payment.Dispute) error {
+	return t.execOne(`update dispute set state = $4, version = version + 1 where merchant = $1 and id = $2 and version = $3`,
+		t.merchant, d.ID, d.Version, d.State().String())
 }

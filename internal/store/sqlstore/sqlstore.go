@@ -45,6 +45,7 @@ type Lock uint8
 const (
 	LockPayment Lock = iota + 1 // the payment with the id
 	LockRefund                  // the refund with the id
+	LockDispute                 // the dispute with the id
 	LockPosting                 // the merchant's books, for posting: shared
 	LockBooks                   // the merchant's books, against posting: exclusive
 )

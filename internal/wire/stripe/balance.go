@@ -24,7 +24,8 @@ type transactionBody struct {
 	Description string         `json:"description,omitempty"`
 	Currency    money.Currency `json:"currency"`
 	Amount      int64          `json:"amount"`
-	Fee         int64          `json:"fee,omitempty"`
+	Fee         int64          `json:"fee,omitempty"` // negative when it is given back
+	FeeText     string         `json:"fee_text,omitempty"`
 	AvailableOn time.Time      `json:"available_on"`
 }
 
@@ -41,7 +42,7 @@ func (v *view) renderTransaction(row resource.Row) (obj, error) {
 	}
 	details := []any{}
 	if b.Fee != 0 {
-		details = append(details, obj{"amount": b.Fee, "application": nil, "currency": b.Currency.Lower(), "description": "Stripe processing fees", "type": "stripe_fee"})
+		details = append(details, obj{"amount": b.Fee, "application": nil, "currency": b.Currency.Lower(), "description": firstOf(b.FeeText, "Stripe processing fees"), "type": "stripe_fee"})
 	}
 	status := "pending"
 	if !v.at.Before(b.AvailableOn) {

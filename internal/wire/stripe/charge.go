@@ -465,7 +465,7 @@ func (v *view) renderCharge(row resource.Row, p *payment.Payment) (obj, error) {
 		"id": row.ID, "object": "charge", "amount": p.Amount.Minor, "amount_captured": captured, "amount_refunded": refunded,
 		"application": nil, "application_fee": nil, "application_fee_amount": nil, "balance_transaction": nullable(b.Transaction),
 		"billing_details": billing, "calculated_statement_descriptor": nil, "captured": paid, "created": row.Created.Unix(),
-		"currency": p.Amount.Currency.Lower(), "customer": nil, "description": nullable(b.Description), "disputed": false,
+		"currency": p.Amount.Currency.Lower(), "customer": nil, "description": nullable(b.Description), "disputed": p.Dispute() != "",
 		"failure_balance_transaction": nil, "failure_code": failureCode, "failure_message": failureMessage, "fraud_details": fraud,
 		"livemode": v.merchant.Live, "metadata": b.Metadata, "on_behalf_of": nil, "outcome": outcome, "paid": paid, "payment_intent": nil,
 		"payment_method":         b.Source,
@@ -483,6 +483,9 @@ func (v *view) renderCharge(row resource.Row, p *payment.Payment) (obj, error) {
 	}
 	if !since(v.version, versionNoRefunds) {
 		o["destination"], o["dispute"], o["order"] = nil, nil, nil
+		if p.Dispute() != "" {
+			o["dispute"] = disputeID(p.Dispute())
+		}
 		if o["refunds"], err = v.refundsOf(row.ID); err != nil {
 			return nil, err
 		}

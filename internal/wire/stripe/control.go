@@ -26,11 +26,14 @@ func (a *API) MerchantOf(r *http.Request) (int64, error) {
 	return p.merchantID, err
 }
 
-// PaymentOf finds the core payment behind a source or a charge.
+// PaymentOf finds the core payment behind a source, a charge or a dispute.
 func (a *API) PaymentOf(r store.Reader, id string) (string, error) {
 	kind := kindSource
-	if strings.HasPrefix(id, "py_") {
+	switch {
+	case strings.HasPrefix(id, "py_"):
 		kind = kindCharge
+	case strings.HasPrefix(id, "dp_"):
+		kind = kindDispute
 	}
 	row, err := r.Resource(kind, id)
 	return row.Payment, err

@@ -20,6 +20,7 @@ var expandable = map[string]map[string]string{
 	"charge":              {"balance_transaction": "balance_transaction", "refunds": "refunds", "customer": "customer", "payment_intent": "payment_intent", "application": "", "application_fee": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "", "failure_balance_transaction": "balance_transaction"},
 	"refund":              {"charge": "charge", "balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "source_transfer_reversal": "", "transfer_reversal": ""},
 	"balance_transaction": {"source": "any"},
+	"dispute":             {"charge": "charge", "payment_intent": "payment_intent"},
 	"event":               {},
 	"webhook_endpoint":    {},
 	"balance":             {},
@@ -164,6 +165,8 @@ func (v *view) byID(ref string) (obj, error) {
 		return v.charge(ref)
 	case "pyr", "re":
 		return v.refund(ref)
+	case "dp":
+		return v.dispute(ref)
 	case "txn":
 		return v.transaction(ref)
 	}

@@ -42,6 +42,12 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 		return a.refundChanged(t, r, false)
 	case event.RefundFailed:
 		return a.refundFailed(t, p, r)
+	case event.DisputeOpened:
+		return a.disputeOpened(t, f, p)
+	case event.DisputeAnswered:
+		return nil // the request that answers tells it, with what it changed
+	case event.DisputeWon, event.DisputeLost:
+		return a.disputeClosed(t, f, p)
 	case event.Voided, event.FundsAvailable:
 	}
 	return nil

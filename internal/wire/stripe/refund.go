@@ -115,6 +115,9 @@ func refundable(p *payment.Payment, chargeID string, amount int64) (payment.Refu
 	if p.State() != payment.Captured {
 		return payment.Refundable{}, invalid("charge_not_refundable", "charge", "This charge did not succeed and cannot be refunded.").kept()
 	}
+	if p.Dispute() != "" {
+		return payment.Refundable{}, invalid("charge_disputed", "charge", "Charge %s has been charged back; cannot issue a refund.", chargeID).kept()
+	}
 	left := p.CapturedAmount().Sub(p.RefundedAmount())
 	if left.Minor == 0 {
 		return payment.Refundable{}, invalid("charge_already_refunded", "", "Charge %s has already been refunded.", chargeID).kept()
@@ -250,6 +253,8 @@ func refundFailure(r payment.Reason) string {
 		return "declined"
 	case payment.InsufficientFunds:
 		return "insufficient_funds"
+	case engine.DisputeRefunded:
+		return "charge_for_pending_refund_disputed"
 	}
 	return "unknown"
 }

@@ -34,6 +34,14 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/refunds/{id}", object: "refund", params: []string{"metadata"}, write: updateRefund},
 		{method: "POST", path: "/v1/refunds/{id}/cancel", object: "refund", write: cancelRefund},
 
+		{method: "GET", path: "/v1/disputes", list: true, object: "dispute", params: with("charge", "payment_intent"), read: listDisputes},
+		{method: "GET", path: "/v1/disputes/{id}", object: "dispute", read: retrieveDispute},
+		{method: "POST", path: "/v1/disputes/{id}", object: "dispute", params: []string{"evidence", "metadata", "submit"}, write: updateDispute},
+		{method: "POST", path: "/v1/disputes/{id}/close", object: "dispute", write: closeDispute},
+		{method: "GET", path: "/v1/charges/{charge}/dispute", object: "dispute", read: retrieveDispute},
+		{method: "POST", path: "/v1/charges/{charge}/dispute", object: "dispute", params: []string{"evidence", "metadata", "submit"}, write: updateDispute},
+		{method: "POST", path: "/v1/charges/{charge}/dispute/close", object: "dispute", write: closeDispute},
+
 		{method: "GET", path: "/v1/events", list: true, object: "event", params: with("type", "types", "delivery_success"), read: listEvents},
 		{method: "GET", path: "/v1/events/{id}", object: "event", read: retrieveEvent},
 		{method: "POST", path: "/v1/events/{id}/retry", object: "event", params: []string{"account", "webhook_endpoint", "for_stripecli"}, write: retryEvent},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -317,7 +318,7 @@ func scenario(md map[string]string) (string, error) {
 	}
 	r, ok := Scenario(s)
 	if !ok {
-		return "", invalid("", "metadata["+scenarioKey+"]", "Unknown scenario: %s. Known are payment_method_not_available, creation_processing_error, insufficient_funds, invalid_amount, charge_processing_error, wallet_error, chargeable_delay=<seconds>, duplicate_notice, late_authorisation, void_outage, refund_pending and refund_failed.", s)
+		return "", invalid("", "metadata["+scenarioKey+"]", "Unknown scenario: %s. Known are payment_method_not_available, creation_processing_error, insufficient_funds, invalid_amount, charge_processing_error, wallet_error, chargeable_delay=<seconds>, duplicate_notice, late_authorisation, void_outage, refund_pending, refund_failed, dispute_product_not_received, dispute_product_unacceptable, dispute_credit_not_processed, dispute_duplicate and dispute_general.", s)
 	}
 	return string(encodeBody([]rail.Rule{r})), nil
 }
@@ -347,6 +348,9 @@ func Scenario(name string) (rail.Rule, bool) {
 		return rail.Rule{On: "refund", Do: "pending"}, true
 	case "refund_failed":
 		return rail.Rule{On: "refund", Do: "decline"}, true
+	}
+	if reason, ok := strings.CutPrefix(name, "dispute_"); ok && slices.Contains(disputeReasons, reason) {
+		return rail.Rule{On: "dispute", Do: "open", Reason: reason}, true
 	}
 	if d, ok := strings.CutPrefix(name, "chargeable_delay="); ok {
 		if n, err := strconv.ParseInt(d, 10, 32); err == nil && n >= 0 && n <= 7*24*3600 {

@@ -198,6 +198,22 @@ func (w *world) control(method, path, body string) object {
 	return o
 }
 
+// controlStatus calls the control API and returns the status only.
+func (w *world) controlStatus(method, path, body string) int {
+	w.t.Helper()
+	req, err := http.NewRequest(method, w.url+"/_ducat/v1/"+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.key)
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	res.Body.Close()
+	return res.StatusCode
+}
+
 // advance moves the world's clock, doing what falls due.
 func (w *world) advance(d time.Duration) {
 	w.t.Helper()
