@@ -382,8 +382,7 @@ func (w *world) payment(paymentID string) (p payment.Payment) {
 func (w *world) is(paymentID string, want payment.State) {
 	w.t.Helper()
 	if p := w.payment(paymentID); p.State() != want {
-		got := p.State()
-		w.t.Fatalf("payment is %v, want %v", got, want)
+		w.t.Fatalf("payment is %v, want %v", p.State(), want)
 	}
 }
 

@@ -282,3 +282,34 @@ func refunds(f *fixture) {
 		return errors.Join(err, perr)
 	})
 }
+
+func disputes(f *fixture) {
+	p := f.newPayment()
+	captured(f, &p)
+	f.update(func(tx store.Tx) error { return tx.InsertPayment(p) })
+	p.Version = 1
+	can, ok := p.Disputable(money.Of(100, "EUR"))
+	equal(f, ok, true)
+	d := can.Open("dsp_1", "general", money.Of(15, "EUR"), noon, noon.Add(time.Hour))
+	f.update(func(tx store.Tx) error { return errors.Join(tx.UpdatePayment(p), tx.InsertDispute(d)) })
+	p.Version, d.Version = 2, 1
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.InsertDispute(d) }), store.ErrExists)
+	f.must(d.Answer(noon))
+	f.update(func(tx store.Tx) error { return tx.UpdateDispute(d) })
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.UpdateDispute(d) }), store.ErrStale)
+	d.Version = 2
+	f.update(func(tx store.Tx) error {
+		got, err := tx.Dispute("dsp_1")
+		equal(f, got, d)
+		f.want(second(tx.Dispute("dsp_2")), store.ErrNotFound)
+		back, perr := tx.Payment(p.ID)
+		equal(f, back.Dispute(), "dsp_1")
+		return errors.Join(err, perr)
+	})
+	f.want(disputeAs(f, other, "dsp_1"), store.ErrNotFound)
+}
+
+// disputeAs reads a dispute as another merchant.
+func disputeAs(f *fixture, merchantID int64, id string) error {
+	return f.View(f.ctx(), merchantID, func(r store.Reader) error { return second(r.Dispute(id)) })
+}

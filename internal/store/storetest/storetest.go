@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"PaymentVersions", paymentVersions},
 		{"IllegalMove", illegalMove},
 		{"Refunds", refunds},
+		{"Disputes", disputes},
 
 		{"Post", post},
 		{"PostAtOnce", postAtOnce},
