@@ -30,6 +30,8 @@ type Front interface {
 	PaymentOf(r store.Reader, id string) (string, error)
 	// Resend plans one more delivery of an event.
 	ResendByID(t *engine.Tx, eventID, endpointID string) error
+	// RollSecret gives an endpoint a new signing secret.
+	RollSecret(t *engine.Tx, endpointID string, keep time.Duration) (string, error)
 	// CheckDispute refuses reasons the dialect's method cannot have.
 	CheckDispute(reason string) error
 	// DisputeID is the dialect's id of a dispute.
@@ -62,6 +64,7 @@ func (a *API) Handler() http.Handler {
 		"POST /_ducat/v1/disputes/close": a.closeDispute,
 		"GET /_ducat/v1/deliveries":      a.deliveries,
 		"POST /_ducat/v1/resend":         a.resend,
+		"POST /_ducat/v1/endpoints/roll": a.rollSecret,
 		"GET /_ducat/v1/jobs":            a.jobs,
 		"/_ducat/":                       a.unknown,
 	} {
@@ -456,6 +459,24 @@ func (a *API) resend(r *http.Request, id int64) (any, error) {
 		return a.Front.ResendByID(t, q.Event, q.Endpoint)
 	})
 	return map[string]any{"resent": err == nil}, err
+}
+
+// rollSecret gives an endpoint a new signing secret; the old one signs beside
+// it for a while.
+func (a *API) rollSecret(r *http.Request, id int64) (any, error) {
+	var q struct {
+		Endpoint    string `json:"endpoint"`
+		KeepSeconds int64  `json:"keep_seconds"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	secret := ""
+	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) (err error) {
+		secret, err = a.Front.RollSecret(t, q.Endpoint, time.Duration(q.KeepSeconds)*time.Second)
+		return err
+	})
+	return map[string]any{"endpoint": q.Endpoint, "secret": secret}, err
 }
 
 func (a *API) jobs(r *http.Request, id int64) (any, error) {

@@ -94,14 +94,14 @@ func TestVerifyFindsADifference(t *testing.T) {
 					return err
 				}
 				s := p.Stored()
-				s.CapturedMinor = 1
+				s.CapturedMinor--
 				changed, err := payment.Restore(*p, s)
 				if err != nil {
 					return err
 				}
 				return t.UpdatePayment(changed)
 			}
-		}, "captured is 10000, should be 1"},
+		}, "captured is 10000, should be 9999"},
 		"RefundedSum": {func(sold, _ string) func(*engine.Tx) error {
 			return func(t *engine.Tx) error {
 				p, err := t.LoadPayment(sold)

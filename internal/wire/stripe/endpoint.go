@@ -4,8 +4,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/safehttp"
 	"github.com/ducatpay/ducat/internal/store"
@@ -25,7 +27,17 @@ type endpointBody struct {
 	Description string            `json:"description,omitempty"`
 	Metadata    map[string]string `json:"metadata,omitempty"`
 	Secret      string            `json:"secret"`
+	OldSecret   string            `json:"old_secret,omitempty"` // signs too until OldUntil, wall time
+	OldUntil    time.Time         `json:"old_until,omitzero"`
 	Disabled    bool              `json:"disabled,omitempty"`
+}
+
+// secrets are those that sign at a wall time, the current one first.
+func (b endpointBody) secrets(wall time.Time) []string {
+	if b.OldSecret != "" && wall.Before(b.OldUntil) {
+		return []string{b.Secret, b.OldSecret}
+	}
+	return []string{b.Secret}
 }
 
 func (b endpointBody) wants(typ string) bool {
@@ -277,4 +289,27 @@ func deleteEndpoint(c *call) (step, error) {
 			return obj{"id": c.path("id"), "object": "webhook_endpoint", "deleted": true}, nil
 		},
 	}, nil
+}
+
+// rollMax is how long a rolled secret may go on signing.
+const rollMax = 24 * time.Hour
+
+// RollSecret gives an endpoint a new signing secret. The old one signs beside
+// it for keep, so that receivers can be changed without losing a message.
+func (a *API) RollSecret(t *engine.Tx, endpointID string, keep time.Duration) (string, error) {
+	if keep < 0 || keep > rollMax {
+		return "", fault.Newf(fault.Invalid, "bad_roll", "The old secret can go on signing for 0 to %d seconds.", int(rollMax.Seconds()))
+	}
+	row, err := t.Resource(kindEndpoint, endpointID)
+	if err != nil {
+		return "", fault.Newf(fault.NotFound, "no_endpoint", "There is no webhook endpoint %q in this world.", endpointID).Because(err)
+	}
+	b, err := decodeBody[endpointBody](row)
+	if err != nil {
+		return "", err
+	}
+	b.OldSecret, b.OldUntil = b.Secret, t.Wall.Add(keep)
+	b.Secret = "whsec_" + t.Random(32)
+	row.Body = encodeBody(b)
+	return b.Secret, t.UpdateResource(row)
 }

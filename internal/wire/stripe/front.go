@@ -284,7 +284,7 @@ func (a *API) Sign(r store.Reader, endpointID string, body []byte, wall time.Tim
 		"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
 		"Accept":           {"*/*; q=0.5, application/xml"},
 		"Cache-Control":    {"no-cache"},
-		"Stripe-Signature": {signature.Header(wall.Unix(), body, b.Secret)},
+		"Stripe-Signature": {signature.Header(wall.Unix(), body, b.secrets(wall)...)},
 	}, nil
 }
 

@@ -406,3 +406,33 @@ func TestBalanceTransactions(t *testing.T) {
 		t.Errorf("events %v", e)
 	}
 }
+
+// TestSecretRoll: while a secret is rolled, both sign (stripe-platform §9.1).
+func TestSecretRoll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hook := newReceiver(t)
+	e := w.must(w.post("/v1/webhook_endpoints", "url", hook.URL, "enabled_events[]", "*"))
+	id, old := e["id"].(string), e["secret"].(string)
+	fresh := w.control("POST", "endpoints/roll", `{"endpoint": "`+id+`", "keep_seconds": 3600}`)["secret"].(string)
+	signedBy := func(secret string) bool {
+		all := hook.all()
+		g := all[len(all)-1]
+		return signature.Verify(g.header.Get("Stripe-Signature"), g.body, secret, time.Minute, w.clock.Now()) == nil
+	}
+	w.chargeable()
+	if !signedBy(old) || !signedBy(fresh) {
+		t.Error("during the roll both secrets must sign")
+	}
+	w.clock.Advance(time.Hour)
+	w.chargeable()
+	if signedBy(old) || !signedBy(fresh) {
+		t.Error("after the roll only the new secret signs")
+	}
+	if s := w.controlStatus("POST", "endpoints/roll", `{"endpoint": "we_none"}`); s != 404 {
+		t.Errorf("unknown endpoint: %d", s)
+	}
+	if s := w.controlStatus("POST", "endpoints/roll", `{"endpoint": "`+id+`", "keep_seconds": 90000}`); s != 400 {
+		t.Errorf("too long: %d", s)
+	}
+}

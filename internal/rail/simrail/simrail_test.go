@@ -1,0 +1,146 @@
+package simrail
+
+import (
+	"reflect"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/rail"
+)
+
+var at = time.Date(2026, 9, 10, 1, 0, 0, 0, time.UTC)
+
+func request(rules ...rail.Rule) rail.Request {
+	return rail.Request{
+		ID: "pay_1", Merchant: "acct_1", Method: "alipay", Amount: money.Of(1000, "USD"),
+		Until: at.Add(time.Hour), At: at, Script: rules,
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	const refundDelay = 2 * time.Second
+	for name, c := range map[string]struct {
+		ask  string
+		rule rail.Rule
+		want rail.Outcome
+		err  bool
+	}{
+		"Authorize":             {"authorize", rail.Rule{}, rail.Outcome{Status: rail.Redirect}, false},
+		"AuthorizeOtherStep":    {"authorize", rail.Rule{On: "capture", Do: "decline"}, rail.Outcome{Status: rail.Redirect}, false},
+		"AuthorizeDecline":      {"authorize", rail.Rule{On: "authorize", Do: "decline", Reason: "r"}, rail.Outcome{Status: rail.Refused, Reason: "r"}, false},
+		"AuthorizeError":        {"authorize", rail.Rule{On: "authorize", Do: "error"}, rail.Outcome{}, true},
+		"AuthorizeUnavailable":  {"authorize", rail.Rule{On: "authorize", Do: "unavailable"}, rail.Outcome{}, true},
+		"AuthorizeUnheardOf":    {"authorize", rail.Rule{On: "authorize", Do: "dance"}, rail.Outcome{Status: rail.Redirect}, false},
+		"Capture":               {"capture", rail.Rule{}, rail.Outcome{Status: rail.Done, Reference: "trade"}, false},
+		"CaptureDecline":        {"capture", rail.Rule{On: "capture", Do: "decline"}, rail.Outcome{Status: rail.Refused, Reason: "processing_error"}, false},
+		"CaptureDeclineBecause": {"capture", rail.Rule{On: "capture", Do: "decline", Reason: "insufficient_funds"}, rail.Outcome{Status: rail.Refused, Reason: "insufficient_funds"}, false},
+		"CaptureError":          {"capture", rail.Rule{On: "capture", Do: "error"}, rail.Outcome{}, true},
+		"Void":                  {"void", rail.Rule{}, rail.Outcome{Status: rail.Done}, false},
+		"VoidError":             {"void", rail.Rule{On: "void", Do: "error"}, rail.Outcome{}, true},
+		"VoidOther":             {"void", rail.Rule{On: "void", Do: "decline"}, rail.Outcome{Status: rail.Done}, false},
+		"Refund":                {"refund", rail.Rule{}, rail.Outcome{Status: rail.Waiting, After: refundDelay, Final: rail.Done}, false},
+		"RefundDelay":           {"refund", rail.Rule{On: "refund", Do: "delay", DelaySeconds: 60}, rail.Outcome{Status: rail.Waiting, After: time.Minute, Final: rail.Done}, false},
+		"RefundDecline":         {"refund", rail.Rule{On: "refund", Do: "decline"}, rail.Outcome{Status: rail.Waiting, After: refundDelay, Final: rail.Refused, Reason: "declined"}, false},
+		"RefundDeclineLater":    {"refund", rail.Rule{On: "refund", Do: "decline", Reason: "closed", DelaySeconds: 9}, rail.Outcome{Status: rail.Waiting, After: 9 * time.Second, Final: rail.Refused, Reason: "closed"}, false},
+		"RefundPending":         {"refund", rail.Rule{On: "refund", Do: "pending"}, rail.Outcome{Status: rail.Waiting, After: -1}, false},
+		"RefundDone":            {"refund", rail.Rule{On: "refund", Do: "done"}, rail.Outcome{Status: rail.Done}, false},
+		"RefundError":           {"refund", rail.Rule{On: "refund", Do: "error"}, rail.Outcome{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			q := request(c.rule)
+			q.Reference = "trade"
+			ask := map[string]func() (rail.Outcome, error){
+				"authorize": func() (rail.Outcome, error) { return Rail{}.Authorize(t.Context(), q) },
+				"capture":   func() (rail.Outcome, error) { return Rail{}.Capture(t.Context(), q) },
+				"void":      func() (rail.Outcome, error) { return Rail{}.Void(t.Context(), q) },
+				"refund":    func() (rail.Outcome, error) { return Rail{}.Refund(t.Context(), q) },
+			}[c.ask]
+			for range 2 { // asking twice is asking once
+				got, err := ask()
+				if got != c.want || (err != nil) != c.err {
+					t.Errorf("%+v, %v; want %+v", got, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestKindsOfOutage(t *testing.T) {
+	t.Parallel()
+	for do, want := range map[string]fault.Kind{"unavailable": fault.Unavailable, "error": fault.Internal} {
+		_, err := Rail{}.Authorize(t.Context(), request(rail.Rule{On: "authorize", Do: do}))
+		if got := fault.KindOf(err); got != want {
+			t.Errorf("%s: %v, want %v", do, got, want)
+		}
+	}
+}
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	type step struct {
+		after  time.Duration
+		kind   rail.NoticeKind
+		reason string
+	}
+	approved := func(after time.Duration) step { return step{after, rail.PaymentApproved, ""} }
+	for name, c := range map[string]struct {
+		decision rail.Decision
+		rule     rail.Rule
+		want     []step
+	}{
+		"Approve":        {rail.Approve, rail.Rule{}, []step{approved(time.Second)}},
+		"Decline":        {rail.Decline, rail.Rule{}, []step{{0, rail.PaymentRefused, "payer_declined"}}},
+		"Abort":          {rail.Abort, rail.Rule{}, []step{{0, rail.PaymentRefused, "payer_aborted"}}},
+		"Refused":        {rail.Approve, rail.Rule{On: "approve", Do: "decline"}, []step{{0, rail.PaymentRefused, "processing_error"}}},
+		"RefusedBecause": {rail.Approve, rail.Rule{On: "approve", Do: "decline", Reason: "r"}, []step{{0, rail.PaymentRefused, "r"}}},
+		"Error":          {rail.Approve, rail.Rule{On: "approve", Do: "error"}, []step{{0, rail.PaymentRefused, "processing_error"}}},
+		"Delay":          {rail.Approve, rail.Rule{On: "approve", Do: "delay", DelaySeconds: 30}, []step{approved(30 * time.Second)}},
+		"AtOnce":         {rail.Approve, rail.Rule{On: "approve", Do: "delay"}, []step{approved(0)}},
+		"Duplicate":      {rail.Approve, rail.Rule{On: "approve", Do: "duplicate", DelaySeconds: 3}, []step{approved(time.Second), approved(4 * time.Second)}},
+		"Late":           {rail.Approve, rail.Rule{On: "approve", Do: "late"}, []step{approved(time.Hour + time.Second)}},
+		"MuchLater":      {rail.Approve, rail.Rule{On: "approve", Do: "late", DelaySeconds: 60}, []step{approved(time.Hour + time.Minute)}},
+		"DeclineAnyway":  {rail.Decline, rail.Rule{On: "approve", Do: "delay", DelaySeconds: 30}, []step{{0, rail.PaymentRefused, "payer_declined"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := Rail{}.Decide(request(c.rule), c.decision)
+			var got []step
+			for _, p := range plan {
+				got = append(got, step{p.After, p.Notice.Kind, p.Notice.Reason})
+				if p.Notice.Payment != "pay_1" || p.Notice.ID != plan[0].Notice.ID {
+					t.Errorf("notice %+v", p.Notice)
+				}
+			}
+			if !reflect.DeepEqual(got, c.want) {
+				t.Errorf("plan %+v, want %+v", got, c.want)
+			}
+			if again := (Rail{}).Decide(request(c.rule), c.decision); !reflect.DeepEqual(again, plan) {
+				t.Errorf("another plan the second time: %+v", again)
+			}
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	n := Rail{}.Decide(request(), rail.Approve)[0].Notice
+	if !regexp.MustCompile(`^2026091022001\d{15}$`).MatchString(n.Reference) {
+		t.Errorf("reference %q", n.Reference)
+	}
+	if !regexp.MustCompile(`^2088\d{12}$`).MatchString(n.Payer) {
+		t.Errorf("payer %q", n.Payer)
+	}
+	other := request()
+	other.ID = "pay_2"
+	if o := (Rail{}).Decide(other, rail.Approve)[0].Notice; o.Reference == n.Reference || o.Payer == n.Payer || o.ID == n.ID {
+		t.Errorf("two payments are called the same: %+v", o)
+	}
+	if (Rail{}).Name() != "simrail" || !(Rail{}).Local() {
+		t.Error("the simulator changed its name or asks somebody else")
+	}
+}
