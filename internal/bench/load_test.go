@@ -91,6 +91,9 @@ func (l *load) perSecond() float64 { return float64(len(l.calls)) / l.took.Secon
 // p99 returns how long all but the slowest hundredth took at most, in
 // milliseconds.
 func (l *load) p99() float64 {
+	if len(l.calls) == 0 {
+		return 0
+	}
 	slices.Sort(l.calls)
 	return float64(l.calls[(len(l.calls)-1)*99/100]) / 1e6
 }

@@ -97,6 +97,30 @@ func ducat(b *testing.B, db string) (address string, cmd *exec.Cmd, took time.Du
 	return address, cmd, took
 }
 
+// ticks is how many parts of a second the kernel counts CPU time in.
+const ticks = 100
+
+// cpu reads how much CPU time a process has used. Unlike elapsed time it does
+// not depend on what else the machine does.
+func cpu(b *testing.B, cmd *exec.Cmd) time.Duration {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(stat, []byte(") ")) // the name before may contain anything
+	fields := bytes.Fields(rest)
+	user, err := strconv.ParseInt(string(fields[11]), 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	system, err := strconv.ParseInt(string(fields[12]), 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(user+system) * (time.Second / ticks)
+}
+
 // residentMB reads how much memory a process has.
 func residentMB(b *testing.B, cmd *exec.Cmd) float64 {
 	b.Helper()

@@ -428,22 +428,23 @@ func (e *Engine) Notice(ctx context.Context, merchantID int64, n rail.Notice) er
 	return e.Update(ctx, merchantID, Cause{}, func(t *Tx) error { return t.ApplyNotice(n) })
 }
 
-// settleDay makes the pending proceeds of a day available.
+// settleDay makes the pending proceeds of a day available, and of any earlier
+// day: a capture that raced with its day's settlement is caught up with by the
+// next one.
 func (t *Tx) settleDay(day time.Time) error {
 	balances, err := t.Balances()
 	if err != nil {
 		return err
 	}
-	pending := ledger.Pending(day)
+	last := ledger.Pending(day)
+	factID := t.NewID("fact_")
 	moved := false
 	for k, v := range balances {
-		if k.Account != pending || v == 0 {
+		// Names of pending accounts sort by day.
+		if !k.Account.IsPending() || k.Account > last || v == 0 {
 			continue
 		}
-		// Not derived from the day alone: what is captured after the day's proceeds
-		// became available (settlement on the same day) settles by a transfer of
-		// its own. A job that is done again finds nothing pending.
-		tr := ledger.Transfer{ID: t.NewID("settle:" + day.Format(time.DateOnly) + ":" + string(k.Currency) + "_"), At: t.At, Debit: pending, Credit: ledger.Available, Amount: money.Of(max(v, -v), k.Currency)}
+		tr := ledger.Transfer{ID: "settle:" + string(k.Account) + ":" + string(k.Currency) + ":" + factID, At: t.At, Debit: k.Account, Credit: ledger.Available, Amount: money.Of(max(v, -v), k.Currency)}
 		if v < 0 {
 			tr.Debit, tr.Credit = tr.Credit, tr.Debit
 		}
@@ -455,7 +456,7 @@ func (t *Tx) settleDay(day time.Time) error {
 	if !moved {
 		return nil
 	}
-	f := event.Fact{ID: t.NewID("fact_"), Kind: event.FundsAvailable, At: t.At, Due: day}
+	f := event.Fact{ID: factID, Kind: event.FundsAvailable, At: t.At, Due: day}
 	if err := t.Record(f); err != nil {
 		return err
 	}
@@ -481,8 +482,14 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 			if lapsed, err := t.Lapse(p); lapsed || err != nil {
 				return err
 			}
-			if p.State().Waiting() { // a capture is under way: look again
-				again, err := t.job(j.ID, JobExpire, later(p.Attempt.Deadline, t.At).Add(time.Second), pl)
+			if p.State().Waiting() {
+				// Either the deadline has moved since the job was claimed, or a
+				// capture is under way at the rail and its outcome decides.
+				due := p.Attempt.Deadline
+				if p.Overdue(t.At) {
+					due = t.At.Add(time.Second)
+				}
+				again, err := t.job(j.ID, JobExpire, due, pl)
 				if err != nil {
 					return err
 				}

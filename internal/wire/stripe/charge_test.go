@@ -331,3 +331,18 @@ func TestConcurrentRefunds(t *testing.T) {
 		}
 	})
 }
+
+// TestImmediateSettlement: with no settlement delay every charge becomes
+// available, however many there are on one day.
+func TestImmediateSettlement(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.control("POST", "account", `{"settlement_days": 0}`)
+	for i := range 3 {
+		w.charged()
+		w.advance(0)
+		if a, p := w.balance("usd"); a != int64(1037*(i+1)) || p != 0 {
+			t.Errorf("after %d charges: %d available, %d pending", i+1, a, p)
+		}
+	}
+}
