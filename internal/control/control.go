@@ -276,6 +276,7 @@ var steps = map[string][]string{
 	"void":      {"error"},
 	"dispute":   {"open"},
 	"refund":    {"decline", "pending", "done", "delay", "error"},
+	"payout":    {"fail"},
 }
 
 // setScript replaces the key's instructions to the simulator.
@@ -289,7 +290,7 @@ func (a *API) setScript(r *http.Request, id int64) (any, error) {
 	for _, rule := range q.Rules {
 		does, ok := steps[rule.On]
 		if !ok {
-			return nil, fault.Newf(fault.Invalid, "bad_script", "on: %q is not a step; steps are authorize, approve, capture, void, refund and dispute.", rule.On)
+			return nil, fault.Newf(fault.Invalid, "bad_script", "on: %q is not a step; steps are authorize, approve, capture, void, refund, dispute and payout.", rule.On)
 		}
 		if !strings.Contains(" "+strings.Join(does, " ")+" ", " "+rule.Do+" ") || rule.Do == "" {
 			return nil, fault.Newf(fault.Invalid, "bad_script", "do: %q cannot happen on %s; possible are %s.", rule.Do, rule.On, strings.Join(does, ", "))

@@ -226,6 +226,27 @@ func (t *Tx) refuse(p *payment.Payment, why payment.Reason) error {
 	return t.state(f, p, nil)
 }
 
+// Void lets go of an attempt that was not captured: held funds go back to the
+// payer.
+func (t *Tx) Void(p *payment.Payment) error {
+	held, err := p.Void()
+	if err != nil {
+		return err
+	}
+	if err := t.save(p); err != nil {
+		return err
+	}
+	if err := t.DeleteJob("expire:" + p.ID); err != nil {
+		return err
+	}
+	if held {
+		if err := t.release(p); err != nil {
+			return err
+		}
+	}
+	return t.state(event.Fact{Kind: event.Voided}, p, nil)
+}
+
 // Lapse applies an overdue deadline, if there is one, and reports whether it
 // did. Everyone who is about to rely on a payment's state calls it first, so
 // that a timer that fires late never matters.
@@ -510,6 +531,8 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 		return e.runVoid(ctx, j)
 	case JobDispute, JobDisputeOpen:
 		return e.runDispute(ctx, j)
+	case JobPayout:
+		return e.runPayout(ctx, j)
 	case JobRefund:
 		return e.runRefund(ctx, j)
 	case JobCall:

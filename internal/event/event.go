@@ -27,6 +27,11 @@ const (
 	DisputeAnswered Kind = "dispute_answered"
 	DisputeWon      Kind = "dispute_won"
 	DisputeLost     Kind = "dispute_lost"
+	PayoutCreated   Kind = "payout_created" // Fact.Due: when it arrives
+	PayoutSent      Kind = "payout_sent"
+	PayoutPaid      Kind = "payout_paid"
+	PayoutFailed    Kind = "payout_failed" // the money is available again
+	PayoutCanceled  Kind = "payout_canceled"
 	FundsAvailable  Kind = "funds_available" // pending proceeds of a day became available
 )
 
@@ -36,7 +41,7 @@ type Fact struct {
 	Kind    Kind
 	At      time.Time // the merchant's time
 	Payment string
-	Refund  string
+	Refund  string // or the payout concerned
 	Amount  money.Amount
 	Fee     money.Amount // Captured: what processing costs
 	Due     time.Time    // Captured: when the proceeds become available

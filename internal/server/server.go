@@ -79,7 +79,7 @@ func New(s store.Store, c Config) *Server {
 		Observe: m.delivered,
 	}
 	r := &job.Runner{Store: s, Clock: c.Clock, Log: c.Log, Wake: e.Wake(), Handlers: map[string]job.Handler{webhook.Job: d.Deliver}}
-	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen} {
+	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout} {
 		r.Handlers[kind] = e.Run
 	}
 	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}

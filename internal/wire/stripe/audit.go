@@ -38,6 +38,9 @@ func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
 			return fmt.Errorf("balance transactions in %s sum to %d, the ledger holds %d", c, n, held[c])
 		}
 	}
+	if err := auditPayouts(r, balances); err != nil {
+		return err
+	}
 	for _, kind := range []string{kindSource, kindCharge} {
 		if err := each(r, kind, func(v *view, id string) error {
 			row, err := v.Resource(kind, id)

@@ -87,7 +87,7 @@ func listTransactions(c *call) (obj, error) {
 		filters[i] = s
 	}
 	if p := c.params.Get("payout").String(); p != "" {
-		return nil, noSuch(400, "payout", "payout", p)
+		return nil, c.transactionsOfPayout(p)
 	}
 	key := ""
 	if filters[0] != "" {

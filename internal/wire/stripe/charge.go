@@ -20,6 +20,7 @@ const kindCharge = "stripe.charge"
 // chargeBody is what a charge's row keeps beside what the core knows.
 type chargeBody struct {
 	Source        string            `json:"source"`
+	Customer      string            `json:"customer,omitempty"`
 	Description   string            `json:"description,omitempty"`
 	Metadata      map[string]string `json:"metadata,omitempty"`
 	ReceiptEmail  string            `json:"receipt_email,omitempty"`
@@ -181,8 +182,9 @@ func createCharge(c *call) (step, error) {
 	var paymentID string
 	return step{
 		begin: func(t *engine.Tx) error {
-			if q.customer != "" {
-				return c.unknown(400, "stripe.customer", "customer", "customer", q.customer)
+			q := q // begin may run again and starts afresh
+			if err := c.payingSource(t, &q); err != nil {
+				return err
 			}
 			row, err := t.Resource(kindSource, q.source)
 			if errors.Is(err, store.ErrNotFound) {
@@ -211,7 +213,13 @@ func createCharge(c *call) (step, error) {
 				return err
 			}
 			b := q.body
-			b.Source, b.Billing = row.ID, src.Owner
+			switch {
+			case src.Customer != "" && q.customer == "":
+				return invalid("missing", "customer", "The source %s is attached to a customer; pass the customer's id as well. Without it, no customer does have a linked source with ID %s.", row.ID, row.ID).kept()
+			case src.Customer != "" && src.Customer != q.customer:
+				return c.notLinked(q.customer, row.ID).kept()
+			}
+			b.Source, b.Customer, b.Billing = row.ID, q.customer, src.Owner
 			chargeID := t.NewID("py_")
 			if err := t.InsertResource(newRow(t, kindCharge, chargeID, p.ID, encodeBody(b), resource.Key{Name: "payment", Value: p.ID})); err != nil {
 				return err
@@ -238,6 +246,25 @@ func createCharge(c *call) (step, error) {
 			return c.in(t).renderCharge(row, p)
 		},
 	}, nil
+}
+
+// payingSource checks the customer and, when no source was named, takes the
+// customer's default one.
+func (c *call) payingSource(t *engine.Tx, q *chargeRequest) error {
+	if q.customer == "" {
+		return nil
+	}
+	_, b, err := c.customerRow(t, 400, "customer", q.customer, false)
+	if err != nil {
+		return err
+	}
+	if q.source == "" {
+		if b.DefaultSource == "" {
+			return invalid("missing", "card", "Cannot charge a customer that has no active card").kept()
+		}
+		q.source = b.DefaultSource
+	}
+	return nil
 }
 
 // chargeable checks state, currency and amount; a refused request leaves the
@@ -301,7 +328,13 @@ func retrieveCharge(c *call) (obj, error) {
 }
 
 func listCharges(c *call) (obj, error) {
-	for _, name := range []string{"customer", "payment_intent", "transfer_group"} {
+	if customer := c.params.Get("customer").String(); customer != "" {
+		return c.filtered(kindCharge, "charge", "", "", func(r resource.Row) bool {
+			b, err := decodeBody[chargeBody](r)
+			return err == nil && b.Customer == customer
+		}, (*view).chargeOf)
+	}
+	for _, name := range []string{"payment_intent", "transfer_group"} {
 		if s, set, err := text(c.params.Get(name), name, 0); err != nil {
 			return nil, err
 		} else if set && s != "" {
@@ -340,8 +373,11 @@ func updateCharge(c *call) (step, error) {
 	chargeID := c.path("id")
 	return step{
 		begin: func(t *engine.Tx) error {
-			if s := c.params.Get("customer").String(); s != "" {
-				return c.unknown(400, "stripe.customer", "customer", "customer", s)
+			customer := c.params.Get("customer").String()
+			if customer != "" {
+				if _, _, err := c.customerRow(t, 400, "customer", customer, false); err != nil {
+					return err
+				}
 			}
 			row, err := c.chargeRow(t, 404, "id", chargeID)
 			if err != nil {
@@ -362,6 +398,12 @@ func updateCharge(c *call) (step, error) {
 			}
 			if report != "" {
 				b.UserReport = report
+			}
+			if customer != "" {
+				if b.Customer != "" && b.Customer != customer {
+					return invalid("", "customer", "This charge already has a customer, which cannot be changed.").kept()
+				}
+				b.Customer = customer
 			}
 			row.Body = encodeBody(b)
 			if string(row.Body) == string(old.Body) {
@@ -465,7 +507,7 @@ func (v *view) renderCharge(row resource.Row, p *payment.Payment) (obj, error) {
 		"id": row.ID, "object": "charge", "amount": p.Amount.Minor, "amount_captured": captured, "amount_refunded": refunded,
 		"application": nil, "application_fee": nil, "application_fee_amount": nil, "balance_transaction": nullable(b.Transaction),
 		"billing_details": billing, "calculated_statement_descriptor": nil, "captured": paid, "created": row.Created.Unix(),
-		"currency": p.Amount.Currency.Lower(), "customer": nil, "description": nullable(b.Description), "disputed": p.Dispute() != "",
+		"currency": p.Amount.Currency.Lower(), "customer": nullable(b.Customer), "description": nullable(b.Description), "disputed": p.Dispute() != "",
 		"failure_balance_transaction": nil, "failure_code": failureCode, "failure_message": failureMessage, "fraud_details": fraud,
 		"livemode": v.merchant.Live, "metadata": b.Metadata, "on_behalf_of": nil, "outcome": outcome, "paid": paid, "payment_intent": nil,
 		"payment_method":         b.Source,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
 )
 
@@ -78,6 +79,9 @@ func translate(err error) *wireError {
 	}
 	if f, ok := errors.AsType[*form.Error](err); ok {
 		return invalid("", f.Param, "%s", f.Message)
+	}
+	if errors.Is(err, store.ErrStale) {
+		return &wireError{status: 429, code: "lock_timeout", retry: "true", message: "This object cannot be accessed right now because another API request or Stripe process is currently accessing it. If you see this error intermittently, retry the request."}
 	}
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {

@@ -17,10 +17,12 @@ const expandDepth = 4
 // they name, and which hold lists that are shown on demand.
 var expandable = map[string]map[string]string{
 	"source":              {},
+	"customer":            {"default_source": "source", "sources": "", "test_clock": ""},
 	"charge":              {"balance_transaction": "balance_transaction", "refunds": "refunds", "customer": "customer", "payment_intent": "payment_intent", "application": "", "application_fee": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "", "failure_balance_transaction": "balance_transaction"},
 	"refund":              {"charge": "charge", "balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "source_transfer_reversal": "", "transfer_reversal": ""},
 	"balance_transaction": {"source": "any"},
 	"dispute":             {"charge": "charge", "payment_intent": "payment_intent"},
+	"payout":              {"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "destination": "", "original_payout": "payout", "reversed_by": "payout", "application_fee": ""},
 	"event":               {},
 	"webhook_endpoint":    {},
 	"balance":             {},
@@ -135,6 +137,18 @@ func (v *view) expandPath(o obj, parts []string) error {
 		}
 		return nil
 	}
+	if field == "sources" && o["object"] == "customer" && o["deleted"] == nil {
+		row, err := v.Resource(kindCustomer, o["id"].(string))
+		if err != nil {
+			return err
+		}
+		b, err := decodeBody[customerBody](row)
+		if err != nil {
+			return err
+		}
+		o["sources"], err = v.customerSources(row.ID, b)
+		return err
+	}
 	inner, ok := o[field].(obj)
 	if !ok {
 		ref, isID := o[field].(string)
@@ -165,8 +179,14 @@ func (v *view) byID(ref string) (obj, error) {
 		return v.charge(ref)
 	case "pyr", "re":
 		return v.refund(ref)
+	case "cus":
+		return v.customer(ref)
+	case "src":
+		return v.source(ref, false)
 	case "dp":
 		return v.dispute(ref)
+	case "po":
+		return v.payout(ref)
 	case "txn":
 		return v.transaction(ref)
 	}

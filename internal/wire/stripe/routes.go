@@ -17,6 +17,17 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/sources/{id}", object: "source", params: []string{"metadata", "owner", "amount", "mandate", "source_order"}, write: updateSource},
 		{method: "GET", path: "/v1/sources/{id}/source_transactions", list: true, object: "source_transaction", params: page, read: sourceTransactions},
 
+		{method: "POST", path: "/v1/customers", object: "customer", params: customerParams, write: createCustomer},
+		{method: "GET", path: "/v1/customers", list: true, object: "customer", params: with("email"), read: listCustomers},
+		{method: "GET", path: "/v1/customers/{id}", object: "customer", read: retrieveCustomer},
+		{method: "POST", path: "/v1/customers/{id}", object: "customer", params: customerParams, write: updateCustomer},
+		{method: "DELETE", path: "/v1/customers/{id}", object: "customer", write: deleteCustomer},
+		{method: "POST", path: "/v1/customers/{customer}/sources", object: "source", params: []string{"source"}, write: attachSource},
+		{method: "GET", path: "/v1/customers/{customer}/sources", list: true, object: "source", params: with("object"), read: listCustomerSources},
+		{method: "GET", path: "/v1/customers/{customer}/sources/{id}", object: "source", read: retrieveCustomerSource},
+		{method: "POST", path: "/v1/customers/{customer}/sources/{id}", object: "source", params: []string{"metadata", "owner", "amount", "mandate", "source_order"}, write: updateCustomerSource},
+		{method: "DELETE", path: "/v1/customers/{customer}/sources/{id}", object: "source", write: detachSource},
+
 		{method: "POST", path: "/v1/charges", object: "charge", params: chargeParams, write: createCharge},
 		{method: "GET", path: "/v1/charges", list: true, object: "charge", params: with("customer", "payment_intent", "transfer_group"), read: listCharges},
 		{method: "GET", path: "/v1/charges/{id}", object: "charge", read: retrieveCharge},
@@ -51,6 +62,13 @@ func (a *API) endpoints() []endpoint {
 		{method: "GET", path: "/v1/webhook_endpoints/{id}", object: "webhook_endpoint", read: retrieveEndpoint},
 		{method: "POST", path: "/v1/webhook_endpoints/{id}", object: "webhook_endpoint", params: []string{"url", "enabled_events", "disabled", "description", "metadata"}, write: updateEndpoint},
 		{method: "DELETE", path: "/v1/webhook_endpoints/{id}", object: "webhook_endpoint", write: deleteEndpoint},
+
+		{method: "POST", path: "/v1/payouts", object: "payout", params: payoutParams, write: createPayout},
+		{method: "GET", path: "/v1/payouts", list: true, object: "payout", params: with("arrival_date", "destination", "status"), read: listPayouts},
+		{method: "GET", path: "/v1/payouts/{id}", object: "payout", read: retrievePayout},
+		{method: "POST", path: "/v1/payouts/{id}", object: "payout", params: []string{"metadata"}, write: updatePayout},
+		{method: "POST", path: "/v1/payouts/{id}/cancel", object: "payout", write: cancelPayout},
+		{method: "POST", path: "/v1/payouts/{id}/reverse", object: "payout", params: []string{"metadata"}, write: reversePayout},
 
 		{method: "GET", path: "/v1/balance", object: "balance", read: retrieveBalance},
 		{method: "GET", path: "/v1/balance_transactions", list: true, object: "balance_transaction", params: with("currency", "payout", "source", "type"), read: listTransactions},

@@ -29,6 +29,7 @@ type sourceBody struct {
 	WalletDescriptor string            `json:"wallet_descriptor,omitempty"`
 	Owner            owner             `json:"owner"`
 	Metadata         map[string]string `json:"metadata,omitempty"`
+	Customer         string            `json:"customer,omitempty"` // attached to
 }
 
 // owner is who a source belongs to; "" is null.
@@ -474,8 +475,27 @@ func updateSource(c *call) (step, error) {
 			if err := b.Owner.merge(c.params.Get("owner")); err != nil {
 				return err
 			}
+			old := row
 			row.Body = encodeBody(b)
-			return t.UpdateResource(row)
+			if err := t.UpdateResource(row); err != nil || b.Customer == "" {
+				return err
+			}
+			row.Version++
+			p, err := t.LoadPayment(row.Payment)
+			if err != nil {
+				return err
+			}
+			return c.api.emit(t, message{typ: "customer.source.updated", render: func(v *view) (obj, obj, error) {
+				o, err := v.renderSource(row, p, false)
+				if err != nil {
+					return nil, nil, err
+				}
+				was, err := v.renderSource(old, p, false)
+				if err != nil {
+					return nil, nil, err
+				}
+				return o, changed(was, o), nil
+			}})
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(sourceID, false) },
 	}, nil
@@ -574,6 +594,9 @@ func (v *view) renderSource(row resource.Row, p *payment.Payment, public bool) (
 	}
 	if since(v.version, versionRecentMembers) {
 		o["allow_redisplay"] = "unspecified"
+	}
+	if b.Customer != "" {
+		o["customer"] = b.Customer
 	}
 	if !public {
 		o["metadata"] = b.Metadata

@@ -30,14 +30,15 @@ var versions = strings.Fields(`
 
 // Versions at which something about our objects changes.
 const (
-	versionRequestHash   = "2017-05-25" // event.request is an object
-	versionNoRefunds     = "2022-11-15" // charge.refunds only when expanded
-	versionRefundEvents  = "2024-10-28" // refund.* events
-	versionNoInvoice     = "2025-03-31" // charge.invoice gone
-	versionDestination   = "2024-01-01" // refund.destination_details
-	versionNoTotalCount  = "2022-11-15" // nested lists lose total_count
-	versionNotRequired   = "2017-08-15"
-	versionRecentMembers = "2024-09-30" // allow_redisplay, tax_id, balance_type, …
+	versionRequestHash       = "2017-05-25" // event.request is an object
+	versionNoRefunds         = "2022-11-15" // charge.refunds only when expanded
+	versionRefundEvents      = "2024-10-28" // refund.* events
+	versionNoInvoice         = "2025-03-31" // charge.invoice gone
+	versionDestination       = "2024-01-01" // refund.destination_details
+	versionNoTotalCount      = "2022-11-15" // nested lists lose total_count
+	versionNoCustomerSources = "2020-08-27" // customer.sources only when expanded
+	versionNotRequired       = "2017-08-15"
+	versionRecentMembers     = "2024-09-30" // allow_redisplay, tax_id, balance_type, …
 )
 
 func knownVersion(v string) bool { return slices.Contains(versions, v) }

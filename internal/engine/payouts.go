@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/event"
+	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// JobPayout moves a payout on: to the bank, and into the merchant's account.
+const JobPayout = "payout"
+
+// CodeFunds is the code of the refusal of a payout of more than is available.
+const CodeFunds = "insufficient_available"
+
+// Until an instant payout has left, and until it has arrived. Others leave with
+// the next day (UTC) and arrive a day later.
+const (
+	instantLeaves  = time.Minute
+	instantArrives = 30 * time.Minute
+)
+
+// PayoutState is how far a payout is.
+type PayoutState string
+
+// The states. A payout can fail after it was paid: the bank sends it back.
+const (
+	PayoutPending   PayoutState = "pending" // it can still be canceled
+	PayoutInTransit PayoutState = "in_transit"
+	PayoutPaid      PayoutState = "paid"
+	PayoutFailed    PayoutState = "failed"
+	PayoutCanceled  PayoutState = "canceled"
+)
+
+// Payout is money on its way to the merchant's bank. The front that made it
+// keeps it; its money, its states and its clock are the core's.
+type Payout struct {
+	ID      string
+	Amount  money.Amount
+	State   PayoutState
+	Instant bool
+	Arrival time.Time
+	Doom    *Doom `json:",omitempty"`
+}
+
+// Doom says that the simulator makes a payout fail, and how long after its
+// arrival; without delay it fails instead of arriving.
+type Doom struct {
+	Reason string
+	After  time.Duration
+}
+
+// PayoutKeeper is a front that has payouts.
+type PayoutKeeper interface {
+	Front
+	// Payout reads a payout.
+	Payout(r store.Reader, id string) (Payout, error)
+	// TellPayout is called for every fact about a payout of this front, in the
+	// transaction that makes it true. It keeps the payout as it is now and
+	// writes what must be written with the fact.
+	TellPayout(t *Tx, f event.Fact, p Payout) error
+}
+
+type payoutPayload struct {
+	Front  string `json:"front"`
+	Payout string `json:"payout"`
+}
+
+// StartPayout takes an amount out of what is available. script holds the
+// object's own instructions to the simulator. prepare keeps the payout for the
+// first time.
+func (t *Tx) StartPayout(k PayoutKeeper, p Payout, script string, prepare func(p Payout) error) error {
+	if t.Who.Live {
+		return fault.New(fault.Invalid, "no_bank", "No bank is connected for live payouts.")
+	}
+	if err := t.lockFunds(); err != nil {
+		return err
+	}
+	balances, err := t.Balances()
+	if err != nil {
+		return err
+	}
+	have := money.Of(balances[ledger.Key{Account: ledger.Available, Currency: p.Amount.Currency}], p.Amount.Currency)
+	if have.Minor < p.Amount.Minor {
+		return fault.Newf(fault.Conflict, CodeFunds, "%s was to be paid out, but only %s is available.", p.Amount, have)
+	}
+	leaves := t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+	p.State, p.Arrival = PayoutPending, leaves.AddDate(0, 0, 1)
+	if p.Instant {
+		leaves, p.Arrival = t.At.Add(instantLeaves), t.At.Add(instantArrives)
+	}
+	rules, err := t.script(&payment.Payment{Script: script}, "payout")
+	if err != nil {
+		return err
+	}
+	if rule, ok := rail.Find(rules, "payout"); ok {
+		p.Doom = &Doom{Reason: rule.Reason, After: time.Duration(rule.DelaySeconds) * time.Second}
+	}
+	if err := prepare(p); err != nil {
+		return err
+	}
+	if err := t.Post(ledger.Transfer{ID: "payout:" + p.ID, At: t.At, Debit: ledger.Available, Credit: ledger.Payouts, Amount: p.Amount}); err != nil {
+		return err
+	}
+	if err := t.Job("payout:"+p.ID, JobPayout, leaves, payoutPayload{Front: k.Name(), Payout: p.ID}); err != nil {
+		return err
+	}
+	return t.tellPayout(k, event.PayoutCreated, p)
+}
+
+// CancelPayout stops a payout that has not left yet.
+func (t *Tx) CancelPayout(k PayoutKeeper, id string) error {
+	if err := t.lockFunds(); err != nil {
+		return err
+	}
+	p, err := k.Payout(t, id)
+	if err != nil {
+		return err
+	}
+	if p.State != PayoutPending {
+		return fault.Newf(fault.Conflict, "payout_left", "This payout cannot be canceled: it is %s, and only payouts that are pending can be canceled.", p.State)
+	}
+	if err := t.DeleteJob("payout:" + p.ID); err != nil {
+		return err
+	}
+	return t.payoutBack(k, p, PayoutCanceled)
+}
+
+// lockFunds makes transactions that take out the merchant's money, or decide
+// about it, follow one another: each writes the merchant's row, in the version
+// it read. It comes before balances and payouts are read.
+func (t *Tx) lockFunds() error {
+	if err := t.UpdateMerchant(t.Who); err != nil {
+		return err
+	}
+	t.Who.Version++
+	return nil
+}
+
+// payoutBack makes a payout's money available again.
+func (t *Tx) payoutBack(k PayoutKeeper, p Payout, to PayoutState) error {
+	p.State = to
+	if err := t.Post(ledger.Transfer{ID: "payout_back:" + p.ID, At: t.At, Debit: ledger.Payouts, Credit: ledger.Available, Amount: p.Amount}); err != nil {
+		return err
+	}
+	if to == PayoutCanceled {
+		return t.tellPayout(k, event.PayoutCanceled, p)
+	}
+	return t.tellPayout(k, event.PayoutFailed, p)
+}
+
+func (t *Tx) tellPayout(k PayoutKeeper, kind event.Kind, p Payout) error {
+	f := event.Fact{ID: t.NewID("fact_"), Kind: kind, At: t.At, Refund: p.ID, Amount: p.Amount, Due: p.Arrival}
+	if kind == event.PayoutFailed {
+		f.Reason = p.Doom.Reason
+	}
+	if err := t.Record(f); err != nil {
+		return err
+	}
+	return k.TellPayout(t, f, p)
+}
+
+// movePayout takes a payout's next step. It returns when the one after is due,
+// zero if there is none.
+func (t *Tx) movePayout(k PayoutKeeper, p Payout) (time.Time, error) {
+	switch {
+	case p.State == PayoutPending:
+		p.State = PayoutInTransit
+		return p.Arrival, t.tellPayout(k, event.PayoutSent, p)
+	case p.State == PayoutInTransit && (p.Doom == nil || p.Doom.After > 0):
+		p.State = PayoutPaid
+		var next time.Time
+		if p.Doom != nil {
+			next = later(p.Arrival, t.At).Add(p.Doom.After)
+		}
+		return next, t.tellPayout(k, event.PayoutPaid, p)
+	case p.Doom != nil && (p.State == PayoutInTransit || p.State == PayoutPaid):
+		return time.Time{}, t.payoutBack(k, p, PayoutFailed)
+	}
+	return time.Time{}, nil // it is over
+}
+
+func (e *Engine) runPayout(ctx context.Context, j jobRef) error {
+	var pl payoutPayload
+	return e.inJob(ctx, j, &pl, func(t *Tx) error {
+		k, ok := e.fronts[pl.Front].(PayoutKeeper)
+		if !ok {
+			return fmt.Errorf("payout %s belongs to front %q, which is not running", pl.Payout, pl.Front)
+		}
+		if err := t.lockFunds(); err != nil {
+			return err
+		}
+		p, err := k.Payout(t, pl.Payout)
+		if err != nil {
+			return err
+		}
+		next, err := t.movePayout(k, p)
+		if err != nil || next.IsZero() {
+			return err
+		}
+		again, err := t.job(j.ID, JobPayout, next, pl)
+		if err != nil {
+			return err
+		}
+		if err := t.RescheduleJob(again); err != nil {
+			return err
+		}
+		return errKeepJob
+	})
+}

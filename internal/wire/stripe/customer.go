@@ -1,0 +1,527 @@
+package stripe
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+)
+
+const kindCustomer = "stripe.customer"
+
+// customerBody is a customer. A deleted one keeps its row, so that its id goes
+// on being known.
+type customerBody struct {
+	Name          string            `json:"name,omitempty"`
+	Email         string            `json:"email,omitempty"`
+	Phone         string            `json:"phone,omitempty"`
+	Description   string            `json:"description,omitempty"`
+	Address       map[string]string `json:"address,omitempty"`
+	Shipping      *shipping         `json:"shipping,omitempty"`
+	Metadata      map[string]string `json:"metadata,omitempty"`
+	Locales       []string          `json:"locales,omitempty"`
+	DefaultSource string            `json:"default_source,omitempty"`
+	Sources       []string          `json:"sources,omitempty"` // attached, oldest first
+	Prefix        string            `json:"prefix"`
+	Deleted       bool              `json:"deleted,omitempty"`
+}
+
+// customerSourcesMax is how many sources a customer can hold.
+const customerSourcesMax = 200
+
+var customerParams = []string{"name", "email", "phone", "description", "address", "shipping", "metadata", "preferred_locales", "source", "default_source"}
+
+func (b *customerBody) decode(p form.Value) error {
+	for _, f := range []struct {
+		name string
+		to   *string
+		max  int
+	}{{"name", &b.Name, 256}, {"email", &b.Email, 512}, {"phone", &b.Phone, 20}, {"description", &b.Description, 5000}} {
+		s, set, err := text(p.Get(f.name), f.name, f.max)
+		if err != nil {
+			return err
+		}
+		if set {
+			*f.to = s
+		}
+	}
+	if b.Email != "" && !strings.Contains(b.Email, "@") {
+		return invalid("email_invalid", "email", "Invalid email address: %s", b.Email)
+	}
+	var err error
+	if b.Address, err = address(p.Get("address"), "address", b.Address); err != nil {
+		return err
+	}
+	if b.Shipping, err = decodeShipping(p.Get("shipping"), b.Shipping); err != nil {
+		return err
+	}
+	if v := p.Get("preferred_locales"); v.Kind() == form.List {
+		b.Locales = nil
+		for _, item := range v.Items() {
+			b.Locales = append(b.Locales, item.String())
+		}
+	} else if v.Kind() != form.Missing {
+		if v.Kind() != form.Scalar || v.String() != "" {
+			return invalid("", "preferred_locales", "Invalid array")
+		}
+		b.Locales = nil
+	}
+	b.Metadata, err = metadata(p.Get("metadata"), b.Metadata)
+	return err
+}
+
+func createCustomer(c *call) (step, error) {
+	var body customerBody
+	if err := body.decode(c.params); err != nil {
+		return step{}, err
+	}
+	source, _, err := text(c.params.Get("source"), "source", 0)
+	if err != nil {
+		return step{}, err
+	}
+	var rowID string
+	return step{
+		begin: func(t *engine.Tx) error {
+			b := body
+			b.Prefix = strings.ToUpper(t.Random(8))
+			rowID = t.NewID("cus_")
+			row := newRow(t, kindCustomer, rowID, "", encodeBody(b))
+			if err := t.InsertResource(row); err != nil {
+				return err
+			}
+			if source != "" {
+				if err := c.attach(t, row, source, true); err != nil {
+					return err
+				}
+			}
+			return c.api.customerEvent(t, "customer.created", rowID, nil)
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).customer(rowID) },
+	}, nil
+}
+
+// customerRow finds a customer; a deleted one is found only if asked for.
+func (c *call) customerRow(r store.Reader, status int, param, id string, deletedToo bool) (resource.Row, customerBody, error) {
+	row, err := r.Resource(kindCustomer, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return row, customerBody{}, c.unknown(status, kindCustomer, "customer", param, id)
+	}
+	if err != nil {
+		return row, customerBody{}, err
+	}
+	b, err := decodeBody[customerBody](row)
+	if err == nil && b.Deleted && !deletedToo {
+		return row, b, noSuch(status, "customer", param, id)
+	}
+	return row, b, err
+}
+
+func retrieveCustomer(c *call) (obj, error) {
+	return c.single(func(v *view) (obj, error) {
+		row, _, err := c.customerRow(v, 404, "id", c.path("id"), true)
+		if err != nil {
+			return nil, err
+		}
+		return v.renderCustomer(row)
+	})
+}
+
+func listCustomers(c *call) (obj, error) {
+	email, filtered, err := text(c.params.Get("email"), "email", 512)
+	if err != nil {
+		return nil, err
+	}
+	return c.filtered(kindCustomer, "customer", "", "", func(r resource.Row) bool {
+		b, err := decodeBody[customerBody](r)
+		return err == nil && !b.Deleted && (!filtered || b.Email == email)
+	}, (*view).renderCustomer)
+}
+
+func updateCustomer(c *call) (step, error) {
+	var check customerBody
+	if err := check.decode(c.params); err != nil {
+		return step{}, err
+	}
+	source, _, err := text(c.params.Get("source"), "source", 0)
+	if err != nil {
+		return step{}, err
+	}
+	byDefault, _, err := text(c.params.Get("default_source"), "default_source", 0)
+	if err != nil {
+		return step{}, err
+	}
+	id := c.path("id")
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, b, err := c.customerRow(t, 404, "id", id, false)
+			if err != nil {
+				return err
+			}
+			old := row
+			if err := b.decode(c.params); err != nil {
+				return err
+			}
+			if byDefault != "" {
+				if !contains(b.Sources, byDefault) {
+					return c.notLinked(id, byDefault)
+				}
+				b.DefaultSource = byDefault
+			}
+			row.Body = encodeBody(b)
+			if err := t.UpdateResource(row); err != nil {
+				return err
+			}
+			row.Version++
+			if source != "" {
+				if err := c.attach(t, row, source, true); err != nil {
+					return err
+				}
+			}
+			return c.api.customerEvent(t, "customer.updated", id, &old)
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).customer(id) },
+	}, nil
+}
+
+func deleteCustomer(c *call) (step, error) {
+	id := c.path("id")
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, b, err := c.customerRow(t, 404, "id", id, false)
+			if err != nil {
+				return err
+			}
+			if err := c.api.customerEvent(t, "customer.deleted", id, nil); err != nil {
+				return err
+			}
+			for _, s := range b.Sources {
+				if err := c.letGo(t, s); err != nil {
+					return err
+				}
+			}
+			row.Body = encodeBody(customerBody{Deleted: true})
+			return t.UpdateResource(row)
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).customer(id) },
+	}, nil
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *call) notLinked(customerID, sourceID string) *wireError {
+	return invalid("missing", "source", "Customer %s does not have a linked source with ID %s.", customerID, sourceID)
+}
+
+// attach links a source to a customer. Only sources that can still be used may
+// be attached (stripe-sources §3.8).
+func (c *call) attach(t *engine.Tx, customer resource.Row, sourceID string, byDefault bool) error {
+	row, err := t.Resource(kindSource, sourceID)
+	if errors.Is(err, store.ErrNotFound) {
+		return c.unknown(400, kindSource, "source", "source", sourceID)
+	}
+	if err != nil {
+		return err
+	}
+	sb, err := decodeBody[sourceBody](row)
+	if err != nil {
+		return err
+	}
+	if sb.Customer != "" {
+		return invalid("", "source", "The source you provided has already been attached to a customer.").kept()
+	}
+	p, err := t.LoadPayment(row.Payment)
+	if err != nil {
+		return err
+	}
+	if _, err := t.Lapse(p); err != nil {
+		return err
+	}
+	if s := sourceStatus(p); s != "pending" && s != "chargeable" {
+		return invalid("invalid_source_usage", "source", "The source you provided is %s; only pending or chargeable sources can be attached to a customer.", s).kept()
+	}
+	b, err := decodeBody[customerBody](customer)
+	if err != nil {
+		return err
+	}
+	if len(b.Sources) >= customerSourcesMax {
+		return invalid("", "source", "A customer can have up to %d sources.", customerSourcesMax).kept()
+	}
+	b.Sources = append(b.Sources, sourceID)
+	if byDefault || b.DefaultSource == "" {
+		b.DefaultSource = sourceID
+	}
+	customer.Body = encodeBody(b)
+	if err := t.UpdateResource(customer); err != nil {
+		return err
+	}
+	sb.Customer = customer.ID
+	row.Body = encodeBody(sb)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	row.Version++
+	return c.api.emit(t, message{typ: "customer.source.created", render: func(v *view) (obj, obj, error) {
+		o, err := v.renderSource(row, p, false)
+		return o, nil, err
+	}})
+}
+
+// letGo ends a source's use: held funds go back to the payer.
+func (c *call) letGo(t *engine.Tx, sourceID string) error {
+	row, err := t.Resource(kindSource, sourceID)
+	if err != nil {
+		return err
+	}
+	p, err := t.LoadPayment(row.Payment)
+	if err != nil {
+		return err
+	}
+	sb, err := decodeBody[sourceBody](row)
+	if err != nil {
+		return err
+	}
+	sb.Customer = ""
+	row.Body = encodeBody(sb)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	row.Version++
+	if p.State().Waiting() && p.Attempt.Claim == "" {
+		if err := t.Void(p); err != nil {
+			return err
+		}
+	}
+	return c.api.emit(t, message{typ: "customer.source.deleted", render: func(v *view) (obj, obj, error) {
+		o, err := v.renderSource(row, p, false)
+		return o, nil, err
+	}})
+}
+
+func attachSource(c *call) (step, error) {
+	source, err := must(c.params.Get("source"), "source", 0)
+	if err != nil {
+		return step{}, err
+	}
+	customer := c.path("customer")
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, _, err := c.customerRow(t, 404, "customer", customer, false)
+			if err != nil {
+				return err
+			}
+			return c.attach(t, row, source, false)
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(source, false) },
+	}, nil
+}
+
+// attached checks that a customer has a source.
+func (c *call) attached(r store.Reader, customerID, sourceID string) (resource.Row, customerBody, error) {
+	row, b, err := c.customerRow(r, 404, "customer", customerID, false)
+	if err != nil {
+		return row, b, err
+	}
+	if !contains(b.Sources, sourceID) {
+		e := c.notLinked(customerID, sourceID)
+		e.status, e.code, e.param = 404, "resource_missing", "id"
+		e.message = "No such source: '" + sourceID + "'"
+		return row, b, e
+	}
+	return row, b, nil
+}
+
+func retrieveCustomerSource(c *call) (obj, error) {
+	return c.single(func(v *view) (obj, error) {
+		if _, _, err := c.attached(v, c.path("customer"), c.path("id")); err != nil {
+			return nil, err
+		}
+		return v.source(c.path("id"), false)
+	})
+}
+
+func updateCustomerSource(c *call) (step, error) {
+	s, err := updateSource(c)
+	if err != nil {
+		return step{}, err
+	}
+	change := s.begin
+	s.begin = func(t *engine.Tx) error {
+		if _, _, err := c.attached(t, c.path("customer"), c.path("id")); err != nil {
+			return err
+		}
+		return change(t)
+	}
+	return s, nil
+}
+
+func detachSource(c *call) (step, error) {
+	customer, source := c.path("customer"), c.path("id")
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, b, err := c.attached(t, customer, source)
+			if err != nil {
+				return err
+			}
+			kept := b.Sources[:0:0]
+			for _, s := range b.Sources {
+				if s != source {
+					kept = append(kept, s)
+				}
+			}
+			b.Sources = kept
+			if b.DefaultSource == source {
+				b.DefaultSource = ""
+				if len(kept) > 0 {
+					b.DefaultSource = kept[len(kept)-1]
+				}
+			}
+			row.Body = encodeBody(b)
+			if err := t.UpdateResource(row); err != nil {
+				return err
+			}
+			return c.letGo(t, source)
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(source, false) },
+	}, nil
+}
+
+// listCustomerSources lists what is attached, newest first.
+func listCustomerSources(c *call) (obj, error) {
+	l, err := c.listing()
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := oneOf(c.params.Get("object"), "object", "source", "card", "bank_account"); err != nil {
+		return nil, err
+	}
+	data, more := []any{}, false
+	err = c.view(func(v *view) error {
+		_, b, err := c.customerRow(v, 404, "customer", c.path("customer"), false)
+		if err != nil {
+			return err
+		}
+		if o := c.params.Get("object").String(); o != "" && o != "source" {
+			return nil
+		}
+		ids := make([]string, 0, len(b.Sources))
+		for i := len(b.Sources) - 1; i >= 0; i-- {
+			ids = append(ids, b.Sources[i])
+		}
+		if ids, more, err = window(ids, l); err != nil {
+			return err
+		}
+		for _, id := range ids {
+			o, err := v.source(id, false)
+			if err != nil {
+				return err
+			}
+			data = append(data, o)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, path, _ := cutRoute(c.route)
+	return obj{"object": "list", "data": data, "has_more": more, "url": path}, nil
+}
+
+// window cuts a page out of a list of ids.
+func window(ids []string, l listing) (page []string, more bool, err error) {
+	find := func(id, param string) (int, error) {
+		for i, s := range ids {
+			if s == id {
+				return i, nil
+			}
+		}
+		return 0, noSuch(400, "source", param, id)
+	}
+	if l.before != "" {
+		i, err := find(l.before, "ending_before")
+		if err != nil {
+			return nil, false, err
+		}
+		from := max(0, i-l.limit)
+		return ids[from:i], from > 0, nil
+	}
+	if l.after != "" {
+		i, err := find(l.after, "starting_after")
+		if err != nil {
+			return nil, false, err
+		}
+		ids = ids[i+1:]
+	}
+	return ids[:min(len(ids), l.limit)], len(ids) > l.limit, nil
+}
+
+func (a *API) customerEvent(t *engine.Tx, typ, id string, old *resource.Row) error {
+	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+		o, err := v.customer(id)
+		if err != nil || old == nil {
+			return o, nil, err
+		}
+		was, err := v.renderCustomer(*old)
+		if err != nil {
+			return nil, nil, err
+		}
+		return o, changed(was, o), nil
+	}})
+}
+
+func (v *view) customer(id string) (obj, error) {
+	row, err := v.Resource(kindCustomer, id)
+	if err != nil {
+		return nil, err
+	}
+	return v.renderCustomer(row)
+}
+
+func (v *view) renderCustomer(row resource.Row) (obj, error) {
+	b, err := decodeBody[customerBody](row)
+	if err != nil {
+		return nil, err
+	}
+	if b.Deleted {
+		return obj{"id": row.ID, "object": "customer", "deleted": true}, nil
+	}
+	o := obj{
+		"id": row.ID, "object": "customer", "address": renderAddress(b.Address), "balance": 0, "created": row.Created.Unix(), "currency": nil,
+		"default_source": nullable(b.DefaultSource), "delinquent": false, "description": nullable(b.Description), "email": nullable(b.Email),
+		"invoice_prefix": b.Prefix, "invoice_settings": obj{"custom_fields": nil, "default_payment_method": nil, "footer": nil, "rendering_options": nil},
+		"livemode": v.merchant.Live, "metadata": b.Metadata, "name": nullable(b.Name), "next_invoice_sequence": 1, "phone": nullable(b.Phone),
+		"preferred_locales": append([]string{}, b.Locales...), "shipping": nil, "tax_exempt": "none", "test_clock": nil,
+	}
+	if b.Shipping != nil {
+		o["shipping"] = renderShipping(b.Shipping)
+	}
+	if !since(v.version, versionNoCustomerSources) {
+		list, err := v.customerSources(row.ID, b)
+		if err != nil {
+			return nil, err
+		}
+		o["sources"] = list
+	}
+	return o, nil
+}
+
+func (v *view) customerSources(id string, b customerBody) (obj, error) {
+	data := []any{}
+	for i := len(b.Sources) - 1; i >= 0 && len(data) < nestedRefunds; i-- {
+		o, err := v.source(b.Sources[i], false)
+		if err != nil {
+			return nil, err
+		}
+		data = append(data, o)
+	}
+	return obj{"object": "list", "data": data, "has_more": len(b.Sources) > len(data), "total_count": len(b.Sources), "url": "/v1/customers/" + id + "/sources"}, nil
+}

@@ -1,0 +1,447 @@
+package stripe
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/event"
+	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+)
+
+const kindPayout = "stripe.payout"
+
+// payoutBody is a payout: what the core says about it, and what the merchant
+// said beside.
+type payoutBody struct {
+	Payout             engine.Payout     `json:"payout"`
+	Description        string            `json:"description,omitempty"`
+	Descriptor         string            `json:"descriptor,omitempty"`
+	Destination        string            `json:"destination"`
+	SourceType         string            `json:"source_type"`
+	Metadata           map[string]string `json:"metadata,omitempty"`
+	Transaction        string            `json:"transaction,omitempty"`
+	FailureTransaction string            `json:"failure_transaction,omitempty"`
+	FailureCode        string            `json:"failure_code,omitempty"`
+}
+
+var payoutParams = []string{
+	"amount", "currency", "description", "destination", "metadata", "method", "payout_method", "source_type", "statement_descriptor",
+}
+
+// payoutDescriptorMax is how long a payout's statement descriptor may be.
+const payoutDescriptorMax = 22
+
+// payoutFailures are the codes of failed payouts that a bank account can have,
+// and what they say.
+var payoutFailures = map[string]string{
+	"account_closed":                "The bank account has been closed.",
+	"account_frozen":                "The bank account has been frozen.",
+	"bank_account_restricted":       "The bank account has restrictions on either the type, or the number, of payouts allowed.",
+	"bank_ownership_changed":        "The destination bank account is no longer valid because its branch has changed ownership.",
+	"could_not_process":             "The bank could not process this payout.",
+	"declined":                      "The bank has declined this payout.",
+	"incorrect_account_holder_name": "The bank account holder name on file is incorrect.",
+	"invalid_account_number":        "The routing number seems correct, but the account number is invalid.",
+	"invalid_currency":              "The bank was unable to process this payout because of its currency.",
+	"no_account":                    "The bank account details on file are probably incorrect. No bank account could be located with those details.",
+}
+
+// payoutFailure maps an instruction's reason to a code of the wire.
+func payoutFailure(reason string) string {
+	if _, ok := payoutFailures[reason]; ok {
+		return reason
+	}
+	return "could_not_process"
+}
+
+// bankAccount is the id of an account's one bank account.
+func bankAccount(m merchant.Merchant) string { return "ba_" + strings.TrimPrefix(m.Account, "acct_") }
+
+// payoutScenario turns the scenario a payout's metadata asks for into
+// instructions.
+func payoutScenario(md map[string]string) (string, error) {
+	switch s := md[scenarioKey]; s {
+	case "":
+		return "", nil
+	case "payout_failed":
+		return string(encodeBody([]rail.Rule{{On: "payout", Do: "fail", Reason: "account_closed"}})), nil
+	default:
+		return "", invalid("", "metadata["+scenarioKey+"]", "Unknown scenario: %s. The one known for payouts is payout_failed.", s)
+	}
+}
+
+// decode reads the parameters that only describe.
+func (b *payoutBody) decode(params form.Value) (instant bool, err error) {
+	for name, to := range map[string]*string{"description": &b.Description, "destination": &b.Destination} {
+		if *to, _, err = text(params.Get(name), name, 0); err != nil {
+			return false, err
+		}
+	}
+	if b.Descriptor, _, err = text(params.Get("statement_descriptor"), "statement_descriptor", payoutDescriptorMax); err != nil {
+		return false, err
+	}
+	method, _, err := oneOf(params.Get("method"), "method", "instant", "standard")
+	if err != nil {
+		return false, err
+	}
+	if b.SourceType, _, err = oneOf(params.Get("source_type"), "source_type", "bank_account", "card", "fpx"); err != nil {
+		return false, err
+	}
+	b.SourceType = firstOf(b.SourceType, "card")
+	other, _, err := text(params.Get("payout_method"), "payout_method", 0)
+	if err == nil && other != "" {
+		err = noSuch(400, "payout method", "payout_method", other)
+	}
+	if err != nil {
+		return false, err
+	}
+	b.Metadata, err = metadata(params.Get("metadata"), nil)
+	return method == "instant", err
+}
+
+func createPayout(c *call) (step, error) {
+	amount, err := positive(c.params.Get("amount"), "amount")
+	if err != nil {
+		return step{}, err
+	}
+	cur, err := currency(c.params.Get("currency"))
+	if err != nil {
+		return step{}, err
+	}
+	var b payoutBody
+	instant, err := b.decode(c.params)
+	if err != nil {
+		return step{}, err
+	}
+	script, err := payoutScenario(b.Metadata)
+	if err != nil {
+		return step{}, err
+	}
+	var rowID string
+	return step{
+		begin: func(t *engine.Tx) error {
+			rowID = t.NewID("po_")
+			return c.api.startPayout(t, rowID, b, money.Of(amount, cur), instant, script)
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).payout(rowID) },
+	}, nil
+}
+
+func (a *API) startPayout(t *engine.Tx, rowID string, b payoutBody, amount money.Amount, instant bool, script string) error {
+	bank := bankAccount(t.Who)
+	if b.Destination != "" && b.Destination != bank {
+		return noSuch(400, "external account", "destination", b.Destination).kept()
+	}
+	b.Destination = bank
+	if b.SourceType != "card" { // wallets and cards share one balance, the others are empty (stripe-platform §10.1)
+		return insufficientFunds("%s was to be paid out of the %s balance, which is empty.", amount, b.SourceType)
+	}
+	err := t.StartPayout(a, engine.Payout{ID: rowID, Amount: amount, Instant: instant}, script, func(p engine.Payout) error {
+		b.Payout = p
+		return t.InsertResource(newRow(t, kindPayout, rowID, "", encodeBody(b)))
+	})
+	if faultCode(err) == engine.CodeFunds {
+		return insufficientFunds("%s", faultMessage(err))
+	}
+	return err
+}
+
+func insufficientFunds(format string, args ...any) error {
+	return invalid("balance_insufficient", "", "You have insufficient funds in your Stripe account for this payout: %s", fmt.Sprintf(format, args...)).kept()
+}
+
+// Payout implements engine.PayoutKeeper.
+func (a *API) Payout(r store.Reader, id string) (engine.Payout, error) {
+	_, b, err := payoutOf(r, id)
+	return b.Payout, err
+}
+
+func payoutOf(r store.Reader, id string) (resource.Row, payoutBody, error) {
+	row, err := r.Resource(kindPayout, id)
+	if err != nil {
+		return row, payoutBody{}, err
+	}
+	b, err := decodeBody[payoutBody](row)
+	return row, b, err
+}
+
+// TellPayout implements engine.PayoutKeeper.
+func (a *API) TellPayout(t *engine.Tx, f event.Fact, p engine.Payout) error {
+	row, b, err := payoutOf(t, p.ID)
+	if err != nil {
+		return err
+	}
+	was := b
+	b.Payout = p
+	txn := transactionBody{Source: row.ID, Currency: p.Amount.Currency, Amount: p.Amount.Minor, AvailableOn: t.At}
+	typ := ""
+	switch f.Kind {
+	case event.PayoutCreated:
+		typ, txn.Type, txn.Category, txn.Amount = "payout.created", "payout", "payout", -p.Amount.Minor
+		txn.Description = firstOf(b.Description, "STRIPE PAYOUT")
+		b.Transaction, err = book(t, txn)
+	case event.PayoutSent:
+		typ = "payout.updated"
+	case event.PayoutPaid:
+		typ = "payout.paid"
+	case event.PayoutFailed:
+		typ, txn.Type, txn.Category, txn.Description = "payout.failed", "payout_failure", "payout_reversal", "PAYOUT FAILURE"
+		b.FailureCode = payoutFailure(f.Reason)
+		b.FailureTransaction, err = book(t, txn)
+	case event.PayoutCanceled:
+		typ, txn.Type, txn.Category, txn.Description = "payout.canceled", "payout_cancel", "payout_reversal", "PAYOUT CANCELED"
+		b.FailureTransaction, err = book(t, txn)
+	default:
+		return fmt.Errorf("payout %s: unexpected fact %s", p.ID, f.Kind)
+	}
+	if err != nil {
+		return err
+	}
+	if typ != "payout.updated" {
+		was = payoutBody{}
+	}
+	return a.changePayout(t, row, was, b, typ)
+}
+
+// changePayout writes a payout and tells it; an update says what it changed.
+func (a *API) changePayout(t *engine.Tx, row resource.Row, was, b payoutBody, typ string) error {
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+		o := v.payoutObject(row, b)
+		if typ != "payout.updated" {
+			return o, nil, nil
+		}
+		return o, changed(v.payoutObject(row, was), o), nil
+	}})
+}
+
+func (v *view) payout(id string) (obj, error) {
+	row, err := v.Resource(kindPayout, id)
+	if err != nil {
+		return nil, err
+	}
+	return v.renderPayout(row)
+}
+
+func (v *view) renderPayout(row resource.Row) (obj, error) {
+	b, err := decodeBody[payoutBody](row)
+	if err != nil {
+		return nil, err
+	}
+	return v.payoutObject(row, b), nil
+}
+
+func (v *view) payoutObject(row resource.Row, b payoutBody) obj {
+	p := b.Payout
+	method := "standard"
+	if p.Instant {
+		method = "instant"
+	}
+	o := obj{
+		"id": row.ID, "object": "payout", "amount": p.Amount.Minor, "application_fee": nil, "application_fee_amount": nil,
+		"arrival_date": p.Arrival.Unix(), "automatic": false, "balance_transaction": nullable(b.Transaction), "created": row.Created.Unix(),
+		"currency": p.Amount.Currency.Lower(), "description": nullable(b.Description), "destination": b.Destination,
+		"failure_balance_transaction": nullable(b.FailureTransaction), "failure_code": nullable(b.FailureCode),
+		"failure_message": nullable(payoutFailures[b.FailureCode]), "livemode": v.merchant.Live, "metadata": b.Metadata, "method": method,
+		"original_payout": nil, "reconciliation_status": "not_applicable", "reversed_by": nil, "source_type": b.SourceType,
+		"statement_descriptor": nullable(b.Descriptor), "status": string(p.State), "type": "bank_account",
+	}
+	if since(v.version, versionRecentMembers) {
+		o["payout_method"] = nil
+		o["trace_id"] = obj{"status": "unsupported", "value": nil} // the simulated bank gives none
+	}
+	return o
+}
+
+// payoutRow finds the payout of the path.
+func (c *call) payoutRow(r store.Reader) (resource.Row, payoutBody, error) {
+	row, b, err := payoutOf(r, c.path("id"))
+	if errors.Is(err, store.ErrNotFound) {
+		return row, b, c.unknown(404, kindPayout, "payout", "payout", c.path("id"))
+	}
+	return row, b, err
+}
+
+func retrievePayout(c *call) (obj, error) {
+	return c.single(func(v *view) (obj, error) {
+		row, b, err := c.payoutRow(v)
+		if err != nil {
+			return nil, err
+		}
+		return v.payoutObject(row, b), nil
+	})
+}
+
+func listPayouts(c *call) (obj, error) {
+	status, byStatus, err := oneOf(c.params.Get("status"), "status", "canceled", "failed", "in_transit", "paid", "pending")
+	if err != nil {
+		return nil, err
+	}
+	destination, _, err := text(c.params.Get("destination"), "destination", 0)
+	if err != nil {
+		return nil, err
+	}
+	arrives, err := times(c.params.Get("arrival_date"), "arrival_date")
+	if err != nil {
+		return nil, err
+	}
+	var keep func(r resource.Row) bool
+	if byStatus || destination != "" || arrives != nil {
+		keep = func(r resource.Row) bool {
+			b, err := decodeBody[payoutBody](r)
+			return err == nil && (!byStatus || string(b.Payout.State) == status) && (destination == "" || b.Destination == destination) &&
+				(arrives == nil || arrives(b.Payout.Arrival.Unix()))
+		}
+	}
+	return c.filtered(kindPayout, "payout", "", "", keep, (*view).renderPayout)
+}
+
+// times reads a filter on an instant that no index knows: an exact second or
+// bounds. Nil means that all pass.
+func times(v form.Value, name string) (func(at int64) bool, error) {
+	if v.Kind() == form.Missing {
+		return nil, nil
+	}
+	if v.Kind() == form.Scalar {
+		n, _, err := integer(v, name)
+		return func(at int64) bool { return at == n }, err
+	}
+	h, _, err := hash(v, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := members(h, name, "gt", "gte", "lt", "lte"); err != nil {
+		return nil, err
+	}
+	bounds := map[string]int64{}
+	for _, k := range h.Keys() {
+		if bounds[k], _, err = integer(h.Get(k), name+"["+k+"]"); err != nil {
+			return nil, err
+		}
+	}
+	return func(at int64) bool {
+		for k, n := range bounds {
+			if !map[string]bool{"gt": at > n, "gte": at >= n, "lt": at < n, "lte": at <= n}[k] {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
+
+func updatePayout(c *call) (step, error) {
+	if _, err := metadata(c.params.Get("metadata"), nil); err != nil {
+		return step{}, err
+	}
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, b, err := c.payoutRow(t)
+			if err != nil {
+				return err
+			}
+			was := b
+			if b.Metadata, err = metadata(c.params.Get("metadata"), b.Metadata); err != nil {
+				return err
+			}
+			return c.api.changePayout(t, row, was, b, "payout.updated")
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).payout(c.path("id")) },
+	}, nil
+}
+
+func cancelPayout(c *call) (step, error) {
+	return step{
+		begin: func(t *engine.Tx) error {
+			if _, _, err := c.payoutRow(t); err != nil {
+				return err
+			}
+			err := t.CancelPayout(c.api, c.path("id"))
+			if faultCode(err) != "" {
+				return translate(err).kept()
+			}
+			return err
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).payout(c.path("id")) },
+	}, nil
+}
+
+func reversePayout(c *call) (step, error) {
+	if _, err := metadata(c.params.Get("metadata"), nil); err != nil {
+		return step{}, err
+	}
+	return step{begin: func(t *engine.Tx) error {
+		if _, _, err := c.payoutRow(t); err != nil {
+			return err
+		}
+		return invalid("", "", "This payout cannot be reversed: reversals are not offered by this server. A payout that is pending can be canceled.").kept()
+	}}, nil
+}
+
+// transactionsOfPayout answers the payout filter of balance transactions, which
+// knows automatic payouts only, and there are none.
+func (c *call) transactionsOfPayout(id string) error {
+	return c.view(func(v *view) error {
+		_, err := v.Resource(kindPayout, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return noSuch(400, "payout", "payout", id)
+		}
+		if err == nil {
+			err = invalid("", "payout", "Balance transaction history can only be filtered on automatic transfers, not manual.")
+		}
+		return err
+	})
+}
+
+// auditPayouts checks that payouts that did not come back sum to what the
+// ledger says has left, and that those on their way have their next step
+// planned.
+func auditPayouts(r store.Reader, balances ledger.Balances) error {
+	jobs, err := r.Jobs(1 << 30)
+	if err != nil {
+		return err
+	}
+	planned := map[string]bool{}
+	for _, j := range jobs {
+		planned[j.ID] = true
+	}
+	left := map[money.Currency]int64{}
+	if err := each(r, kindPayout, func(v *view, id string) error {
+		_, b, err := payoutOf(v, id)
+		p := b.Payout
+		switch p.State {
+		case engine.PayoutFailed, engine.PayoutCanceled:
+			return err
+		case engine.PayoutPending, engine.PayoutInTransit:
+			if !planned["payout:"+id] {
+				return fmt.Errorf("payout %s is %s, but nothing is planned for it", id, p.State)
+			}
+		case engine.PayoutPaid:
+		}
+		left[p.Amount.Currency] += p.Amount.Minor
+		return err
+	}); err != nil {
+		return err
+	}
+	for k, v := range balances {
+		if k.Account == ledger.Payouts {
+			left[k.Currency] -= v
+		}
+	}
+	for c, n := range left {
+		if n != 0 {
+			return fmt.Errorf("payouts in %s and the ledger differ by %d", c, n)
+		}
+	}
+	return nil
+}
