@@ -28,6 +28,10 @@ type Runner struct {
 	Wake     <-chan struct{} // receives when new work may be due
 	Handlers map[string]Handler
 	Workers  int // jobs run at once; 0 means 8
+	// Outside names kinds whose handlers wait for somebody else's server. They
+	// run beside the workers, up to outsideMax at once, so that an endpoint that
+	// hangs does not hold up anybody's timers.
+	Outside map[string]bool
 }
 
 const (
@@ -36,6 +40,8 @@ const (
 	lease = 2 * time.Minute
 	// batch is how many jobs are claimed in one transaction.
 	batch = 64
+	// outsideMax is how many jobs wait for others' servers at once.
+	outsideMax = 512
 	// poll is how often other nodes' new work is looked for.
 	poll = time.Second
 )
@@ -63,6 +69,7 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 	defer wg.Wait()
 	defer close(queue)
+	outside := make(chan struct{}, outsideMax)
 	for ctx.Err() == nil {
 		jobs, next, err := r.Store.ClaimDueJobs(ctx, r.Clock.Now(), lease, batch)
 		if err != nil {
@@ -72,8 +79,20 @@ func (r *Runner) Run(ctx context.Context) {
 			r.Clock.Wait(ctx, poll, nil)
 			continue
 		}
+		// Our own work first: it never waits long.
 		for _, j := range jobs {
-			queue <- j
+			if !r.Outside[j.Kind] {
+				queue <- j
+			}
+		}
+		for _, j := range jobs {
+			if r.Outside[j.Kind] {
+				outside <- struct{}{}
+				wg.Go(func() {
+					defer func() { <-outside }()
+					r.Do(context.WithoutCancel(ctx), j)
+				})
+			}
 		}
 		if len(jobs) == batch {
 			continue

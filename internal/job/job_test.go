@@ -272,6 +272,26 @@ func TestRun(t *testing.T) {
 			t.Errorf("ran %s", got)
 		}
 	})
+	t.Run("HangingEndpointsHoldNobodyUp", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.Workers = 1
+		hang := make(chan struct{})
+		b.Outside = map[string]bool{"hang": true}
+		b.Handlers["hang"] = func(ctx context.Context, j store.Job) error {
+			<-hang
+			return b.delete(ctx, j)
+		}
+		for i := range 30 {
+			b.plan(fmt.Sprintf("h%02d", i), "hang", -time.Hour)
+		}
+		b.plan("timer", "good", 0)
+		b.start()
+		if got := b.next(); got != "timer" {
+			t.Errorf("ran %s", got)
+		}
+		close(hang)
+	})
 	t.Run("SurvivesAPanic", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
