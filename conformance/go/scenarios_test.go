@@ -30,6 +30,9 @@ var scenarios = []struct {
 	{"charge-mismatch", chargeMismatch},
 	{"refunds", refunds},
 	{"refund-window", refundWindow},
+	{"dispute-won", disputeWon},
+	{"dispute-lost", disputeLost},
+	{"customer", customer},
 	{"pending-expiry", pendingExpiry},
 	{"chargeable-expiry", chargeableExpiry},
 	{"settlement-cutoff", settlementCutoff},
@@ -498,6 +501,123 @@ func refundWindow(t *testing.T, w *world) {
 	if after := w.balance(t, "usd"); after != before {
 		t.Errorf("a refused refund moved the balance from %d to %d", before, after)
 	}
+}
+
+// disputed charges a source and has its payer complain.
+func (w *world) disputed(t *testing.T) (*stripe.Charge, *stripe.Dispute) {
+	t.Helper()
+	ch := w.charged(t, nil)
+	w.control(t, "disputes", map[string]any{"id": ch.ID, "reason": "product_not_received"})
+	ev := w.hooks.waitFor(t, "charge.dispute.created", func(ev stripe.Event) bool {
+		return ev.Type == stripe.EventTypeChargeDisputeCreated && ev.Data.Object["charge"] == ch.ID
+	})
+	d := object[stripe.Dispute](t, ev)
+	w.hooks.wait(t, stripe.EventTypeChargeDisputeFundsWithdrawn, d.ID)
+	return ch, d
+}
+
+func disputeWon(t *testing.T, w *world) {
+	ch, d := w.disputed(t)
+	if !strings.HasPrefix(d.ID, "dp_") || d.Amount != 1099 || d.Currency != "usd" || d.Reason != "product_not_received" || d.Status != "needs_response" || len(d.BalanceTransactions) != 1 {
+		t.Errorf("dispute: %+v", d)
+	}
+	full, err := w.server.V1Charges.Retrieve(t.Context(), ch.ID, &stripe.ChargeRetrieveParams{Expand: stripe.StringSlice([]string{"balance_transaction"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fee := full.BalanceTransaction.Fee
+	if !full.Disputed || full.Refunded || full.AmountRefunded != 0 {
+		t.Errorf("charge: disputed %v, refunded %d", full.Disputed, full.AmountRefunded)
+	}
+	if b := w.balance(t, "usd"); b != -fee {
+		t.Errorf("the balance is %d, want %d", b, -fee)
+	}
+	_, err = w.refund(t, ch.ID, 0)
+	failure{status: 400, code: "charge_disputed", param: "charge"}.check(t, "refund a disputed charge", err)
+
+	d, err = w.server.V1Disputes.Update(t.Context(), d.ID, &stripe.DisputeUpdateParams{
+		Evidence: &stripe.DisputeUpdateEvidenceParams{ProductDescription: stripe.String("tea")}, Submit: stripe.Bool(false),
+	})
+	if err != nil || d.Status != "needs_response" || d.Evidence.ProductDescription != "tea" || !d.EvidenceDetails.HasEvidence {
+		t.Fatalf("stage evidence: %+v (%v)", d, err)
+	}
+	d, err = w.server.V1Disputes.Update(t.Context(), d.ID, &stripe.DisputeUpdateParams{
+		Evidence: &stripe.DisputeUpdateEvidenceParams{UncategorizedText: stripe.String("It was delivered.")}, Submit: stripe.Bool(true),
+	})
+	if err != nil || d.Status != "under_review" || d.EvidenceDetails.SubmissionCount != 1 {
+		t.Fatalf("submit evidence: %+v (%v)", d, err)
+	}
+	w.control(t, "disputes/close", map[string]any{"id": d.ID, "outcome": "won"})
+	ev := w.hooks.wait(t, stripe.EventTypeChargeDisputeClosed, d.ID)
+	if got := object[stripe.Dispute](t, ev); got.Status != "won" || len(got.BalanceTransactions) != 2 {
+		t.Errorf("dispute in the event: %s with %d balance transactions", got.Status, len(got.BalanceTransactions))
+	}
+	w.hooks.wait(t, stripe.EventTypeChargeDisputeFundsReinstated, d.ID)
+	if b := w.balance(t, "usd"); b != 1099-fee {
+		t.Errorf("after the dispute was won the balance is %d, want %d", b, 1099-fee)
+	}
+	var net int64
+	for _, txn := range w.transactions(t) {
+		net += txn.Net
+	}
+	if net != 1099-fee {
+		t.Errorf("the balance transactions sum to %d, want %d", net, 1099-fee)
+	}
+}
+
+func disputeLost(t *testing.T, w *world) {
+	ch, d := w.disputed(t)
+	after := w.balance(t, "usd")
+	d, err := w.server.V1Disputes.Close(t.Context(), d.ID, nil)
+	if err != nil || d.Status != "lost" {
+		t.Fatalf("accept the loss: %+v (%v)", d, err)
+	}
+	w.hooks.wait(t, stripe.EventTypeChargeDisputeClosed, d.ID)
+	if b := w.balance(t, "usd"); b != after {
+		t.Errorf("closing moved the balance from %d to %d", after, b)
+	}
+	if l := all(t, w.server.V1Disputes.List(t.Context(), &stripe.DisputeListParams{Charge: stripe.String(ch.ID)})); len(l) != 1 || l[0].ID != d.ID || l[0].Status != "lost" {
+		t.Errorf("disputes of the charge: %+v", l)
+	}
+	_, err = w.server.V1Disputes.Close(t.Context(), d.ID, nil)
+	failure{status: 400}.check(t, "close it again", err)
+	_, err = w.refund(t, ch.ID, 0)
+	failure{status: 400, code: "charge_disputed", param: "charge"}.check(t, "refund after the loss", err)
+}
+
+func customer(t *testing.T, w *world) {
+	cus, err := w.server.V1Customers.Create(t.Context(), &stripe.CustomerCreateParams{Email: stripe.String("li@example.com"), Metadata: map[string]string{"shop": "7"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(cus.ID, "cus_") || cus.Email != "li@example.com" || cus.Metadata["shop"] != "7" {
+		t.Errorf("customer: %+v", cus)
+	}
+	// A logged-in checkout names the customer and the unattached source.
+	src := w.authorized(t, nil)
+	ch, err := w.server.V1Charges.Create(t.Context(), &stripe.ChargeCreateParams{
+		Amount: stripe.Int64(1099), Currency: stripe.String("usd"), Customer: stripe.String(cus.ID), Source: &stripe.PaymentSourceSourceParams{Token: stripe.String(src.ID)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ch.Status != "succeeded" || ch.Customer == nil || ch.Customer.ID != cus.ID {
+		t.Errorf("charge: %s of %+v", ch.Status, ch.Customer)
+	}
+	w.charged(t, nil)
+	if l := all(t, w.server.V1Charges.List(t.Context(), &stripe.ChargeListParams{Customer: stripe.String(cus.ID)})); len(l) != 1 || l[0].ID != ch.ID {
+		t.Errorf("the customer has %d charges, want the one", len(l))
+	}
+	gone, err := w.server.V1Customers.Delete(t.Context(), cus.ID, nil)
+	if err != nil || !gone.Deleted {
+		t.Errorf("delete: %+v (%v)", gone, err)
+	}
+	got, err := w.server.V1Customers.Retrieve(t.Context(), cus.ID, nil)
+	if err != nil || !got.Deleted {
+		t.Errorf("retrieve the deleted customer: %+v (%v)", got, err)
+	}
+	_, err = w.server.V1Customers.Retrieve(t.Context(), "cus_00000000000000", nil)
+	failure{status: 404, code: "resource_missing", param: "id", says: "^No such customer: 'cus_00000000000000'$"}.check(t, "unknown customer", err)
 }
 
 func pendingExpiry(t *testing.T, w *world) {

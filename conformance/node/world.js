@@ -229,7 +229,10 @@ export class Receiver {
 
   // wait resolves to the first delivery of a type whose object has the id.
   wait(type, id, match = () => true) {
-    const wanted = (ev) => ev.type === type && ev.data.object.id === id && match(ev.data.object);
+    return this.waitFor(`${type} for ${id}`, (ev) => ev.type === type && ev.data.object.id === id && match(ev.data.object));
+  }
+
+  waitFor(what, wanted) {
     const known = this.events.find(wanted);
     if (known) return Promise.resolve(known);
     let look;
@@ -237,7 +240,7 @@ export class Receiver {
       look = (ev) => wanted(ev) && resolve(ev);
       this.waiting.add(look);
     });
-    return within(arrival, `delivery of ${type} for ${id}`).finally(() => this.waiting.delete(look));
+    return within(arrival, `delivery of ${what}`).finally(() => this.waiting.delete(look));
   }
 
   types() { return this.events.map((ev) => ev.type); }

@@ -54,6 +54,66 @@ export async function refundWindow(w) {
   assert.equal(await w.balance('usd'), before);
 }
 
+// disputed charges a source and has its payer complain.
+async function disputed(w) {
+  const ch = await w.charged();
+  await w.control('disputes', { id: ch.id, reason: 'product_not_received' });
+  const ev = await w.hooks.waitFor('charge.dispute.created', ({ type, data: { object } }) => type === 'charge.dispute.created' && object.charge === ch.id);
+  const dispute = ev.data.object;
+  await w.hooks.wait('charge.dispute.funds_withdrawn', dispute.id);
+  return [ch, dispute];
+}
+
+const chargeDisputed = { status: 400, code: 'charge_disputed', param: 'charge' };
+
+export async function disputeWon(w) {
+  let [ch, d] = await disputed(w);
+  assert.match(d.id, /^dp_/);
+  assert.deepEqual([d.amount, d.currency, d.reason, d.status, d.balance_transactions.length], [1099, 'usd', 'product_not_received', 'needs_response', 1]);
+  ch = await w.server.charges.retrieve(ch.id, { expand: ['balance_transaction'] });
+  const { fee } = ch.balance_transaction;
+  assert.deepEqual([ch.disputed, ch.refunded, ch.amount_refunded], [true, false, 0]);
+  assert.equal(await w.balance('usd'), -fee);
+  await refused(w.server.refunds.create({ charge: ch.id }), chargeDisputed);
+
+  d = await w.server.disputes.update(d.id, { evidence: { product_description: 'tea' }, submit: false });
+  assert.deepEqual([d.status, d.evidence.product_description, d.evidence_details.has_evidence], ['needs_response', 'tea', true]);
+  d = await w.server.disputes.update(d.id, { evidence: { uncategorized_text: 'It was delivered.' }, submit: true });
+  assert.deepEqual([d.status, d.evidence_details.submission_count], ['under_review', 1]);
+  await w.control('disputes/close', { id: d.id, outcome: 'won' });
+  const ev = await w.hooks.wait('charge.dispute.closed', d.id);
+  assert.deepEqual([ev.data.object.status, ev.data.object.balance_transactions.length], ['won', 2]);
+  await w.hooks.wait('charge.dispute.funds_reinstated', d.id);
+  assert.equal(await w.balance('usd'), 1099 - fee);
+  assert.equal((await w.transactions()).reduce((sum, txn) => sum + txn.net, 0), 1099 - fee);
+}
+
+export async function disputeLost(w) {
+  const [ch, { id }] = await disputed(w);
+  const after = await w.balance('usd');
+  assert.equal((await w.server.disputes.close(id)).status, 'lost');
+  await w.hooks.wait('charge.dispute.closed', id);
+  assert.equal(await w.balance('usd'), after);
+  const list = await all(w.server.disputes.list({ charge: ch.id }));
+  assert.deepEqual(list.map((d) => [d.id, d.status]), [[id, 'lost']]);
+  await refused(w.server.disputes.close(id), { status: 400 });
+  await refused(w.server.refunds.create({ charge: ch.id }), chargeDisputed);
+}
+
+export async function customer(w) {
+  const cus = await w.server.customers.create({ email: 'li@example.com', metadata: { shop: '7' } });
+  assert.match(cus.id, /^cus_/);
+  assert.deepEqual([cus.object, cus.email, cus.metadata], ['customer', 'li@example.com', { shop: '7' }]);
+  // A logged-in checkout names the customer and the unattached source.
+  const ch = await w.charge(await w.authorized(), { customer: cus.id });
+  assert.deepEqual([ch.status, ch.customer], ['succeeded', cus.id]);
+  await w.charged();
+  assert.deepEqual(ids(await all(w.server.charges.list({ customer: cus.id }))), [ch.id]);
+  assert.equal((await w.server.customers.del(cus.id)).deleted, true);
+  assert.equal((await w.server.customers.retrieve(cus.id)).deleted, true);
+  await refused(w.server.customers.retrieve('cus_00000000000000'), { status: 404, code: 'resource_missing', param: 'id', says: /^No such customer: 'cus_00000000000000'$/ });
+}
+
 export async function pendingExpiry(w) {
   const src = await w.source({ metadata: { order: 'C-1' } });
   await w.advance(59 * 60);

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -20,6 +21,8 @@ import (
 type conn struct {
 	raw      driver.Conn
 	prepared map[string]driver.Stmt
+
+	statements atomic.Uint64 // how many ran
 }
 
 // preparedMax bounds the cache; the statements are a fixed set well below it.
@@ -83,6 +86,7 @@ func (c *conn) ExecNow(sql string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, translate(err)
 	}
+	c.statements.Add(1)
 	r, err := s.(driver.StmtExecContext).ExecContext(context.Background(), named(args))
 	if err != nil {
 		return 0, translate(err)
@@ -114,6 +118,7 @@ func (c *conn) Query(sql string, args ...any) (sqlstore.Rows, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
+	c.statements.Add(1)
 	r, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args))
 	if err != nil {
 		return nil, translate(err)

@@ -82,13 +82,15 @@ func dsn(path string, readOnly bool) string {
 
 // Stats counts what the store did since it was opened.
 type Stats struct {
-	Commits uint64 // transactions
-	Updates uint64 // updates that ran in them
+	Commits    uint64 // transactions
+	Updates    uint64 // updates that ran in them
+	Statements uint64 // statements they took, those that begin and end them included
 }
 
 // Stats returns the counts.
 func (s *Store) Stats() Stats {
-	return Stats{Commits: s.engine.writer.commits.Load(), Updates: s.engine.writer.updates.Load()}
+	w := s.engine.writer
+	return Stats{Commits: w.commits.Load(), Updates: w.updates.Load(), Statements: w.conn.statements.Load()}
 }
 
 // Ping implements store.Store.

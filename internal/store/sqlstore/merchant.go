@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/merchant"
@@ -19,10 +22,40 @@ func scanMerchant(r Rows) (m merchant.Merchant, err error) {
 		return m, err
 	}
 	m.Live, m.Created, m.Offset = live != 0, fromMilli(created), time.Duration(offset)
-	if err := json.Unmarshal([]byte(profile), &m.Profile); err != nil {
+	if err := profiles.decode(m.ID, profile, &m.Profile); err != nil {
 		return m, fmt.Errorf("merchant %d: profile: %w", m.ID, err)
 	}
 	return m, nil
+}
+
+// profiles remembers decoded profiles: every use case reads its merchant, and
+// decoding costs more than reading. It is only ever a matter of time: a text
+// that differs is decoded anew.
+var profiles profileCache
+
+const profilesMax = 1024
+
+type profileCache [profilesMax]atomic.Pointer[decodedProfile]
+
+type decodedProfile struct {
+	text    string
+	profile merchant.Profile
+}
+
+func (c *profileCache) decode(merchantID int64, text string, p *merchant.Profile) error {
+	place := &c[uint64(merchantID)%profilesMax]
+	d := place.Load()
+	if d == nil || d.text != text {
+		d = &decodedProfile{text: text}
+		if err := json.Unmarshal([]byte(text), &d.profile); err != nil {
+			return err
+		}
+		place.Store(d)
+	}
+	// The caller may change what it gets.
+	*p = d.profile
+	p.ExtraCurrencies, p.MethodsOff, p.Settings = slices.Clone(p.ExtraCurrencies), slices.Clone(p.MethodsOff), maps.Clone(p.Settings)
+	return nil
 }
 
 func encodeProfile(p merchant.Profile) (string, error) {

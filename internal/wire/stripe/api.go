@@ -67,6 +67,7 @@ type endpoint struct {
 	list         bool
 	read         func(c *call) (obj, error)
 	write        func(c *call) (step, error)
+	bytes        func(c *call) (engine.Reply, string, error) // answers with bytes of a type
 }
 
 // step is what a writing endpoint does inside its transaction. Both functions
@@ -88,6 +89,7 @@ type call struct {
 	key       string // idempotency key
 	route     string // method and path as called
 	expand    []string
+	upload    *upload // the file of a multipart request
 }
 
 // LogKey is the context key under which the server puts a *Logged to be filled.
@@ -172,7 +174,7 @@ func (a *API) serve(ep endpoint) http.Handler {
 
 // handle runs the checks in the order of stripe-platform §1.6.
 func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engine.Reply, error) {
-	params, err := readParams(r)
+	params, err := c.readParams(r)
 	if err != nil {
 		return engine.Reply{}, err
 	}
@@ -195,7 +197,7 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 		}
 		h.Set("Stripe-Account", acct)
 	}
-	if ep.read == nil && ep.write == nil {
+	if ep.read == nil && ep.write == nil && ep.bytes == nil {
 		return engine.Reply{}, unrecognized(r)
 	}
 	if c.principal.public && !ep.public {
@@ -211,6 +213,14 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	}
 	if c.expand, err = c.expansions(ep); err != nil {
 		return engine.Reply{}, err
+	}
+	if ep.bytes != nil {
+		reply, contentType, err := ep.bytes(c)
+		if err == nil {
+			h.Set("Content-Type", contentType)
+			h.Set("X-Content-Type-Options", "nosniff")
+		}
+		return reply, err
 	}
 	if ep.read != nil {
 		o, err := ep.read(c)
@@ -306,8 +316,13 @@ func otherEndpoint(first string, c *call) *wireError {
 }
 
 func (c *call) fingerprint() string {
-	sum := sha256.Sum256([]byte(c.params.Canonical()))
-	return hex.EncodeToString(sum[:])
+	sum := sha256.New()
+	sum.Write([]byte(c.params.Canonical()))
+	if c.upload != nil {
+		sum.Write([]byte{0})
+		sum.Write(c.upload.data)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 func idempotencyKey(r *http.Request) (string, error) {
@@ -326,10 +341,18 @@ func idempotencyKey(r *http.Request) (string, error) {
 }
 
 // readParams decodes the query and, for POST, the body.
-func readParams(r *http.Request) (form.Value, error) {
+func (c *call) readParams(r *http.Request) (form.Value, error) {
 	query, err := form.Parse(r.URL.RawQuery)
 	if err != nil || r.Method != http.MethodPost {
 		return query, err
+	}
+	if ct := r.Header.Get("Content-Type"); strings.HasPrefix(strings.ToLower(ct), "multipart/form-data") {
+		body, up, err := readMultipart(r, ct)
+		c.upload = up
+		if err != nil {
+			return form.Value{}, err
+		}
+		return form.Merge(query, body), nil
 	}
 	b, err := io.ReadAll(io.LimitReader(r.Body, bodyMax+1))
 	if err != nil {

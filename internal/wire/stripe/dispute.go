@@ -263,7 +263,7 @@ func evidence(r store.Reader, v form.Value, stored map[string]string) (map[strin
 			return nil, err
 		}
 		if s != "" && slices.Contains(evidenceFiles, k) && r != nil {
-			if _, err := r.Resource("stripe.file", s); err != nil {
+			if _, err := r.Resource(kindFile, s); err != nil {
 				return nil, noSuch(400, "file upload", name, s)
 			}
 		}

@@ -23,6 +23,7 @@ var expandable = map[string]map[string]string{
 	"balance_transaction": {"source": "any"},
 	"dispute":             {"charge": "charge", "payment_intent": "payment_intent"},
 	"payout":              {"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "destination": "", "original_payout": "payout", "reversed_by": "payout", "application_fee": ""},
+	"file":                {"links": ""},
 	"event":               {},
 	"webhook_endpoint":    {},
 	"balance":             {},

@@ -1,11 +1,17 @@
 package stripe_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
 )
 
 // funded is a world with $10.37 available.
@@ -357,4 +363,66 @@ func TestPayoutErrors(t *testing.T) {
 	if a, _ := w.balance("usd"); a != 837 {
 		t.Errorf("available %d", a)
 	}
+}
+
+// TestPayoutLive: no bank is connected, so no live money leaves.
+func TestPayoutLive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := context.Background()
+	m := merchant.NewSandbox("acct_1PayoutLive00001", start)
+	m.ID, m.Live = merchant.IDFor(m.Account, true), true
+	if err := w.store.CreateMerchant(ctx, m); err != nil {
+		t.Fatal(err)
+	}
+	key := "sk_live_" + keys.Random(40)
+	if err := w.store.PutCredential(ctx, store.Credential{Hash: merchant.KeyHash(key), Merchant: m.ID, Kind: "secret", Created: start}); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.with(key).post("/v1/payouts", "amount", "1", "currency", "usd"); r.status != 400 || r.err()["message"] != "No bank is connected for live payouts." {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
+// TestPayoutAudit: ducat verify notices a payout whose state and money, or plan,
+// do not agree.
+func TestPayoutAudit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.funded()
+	id := w.payout(1000)["id"].(string)
+	ctx := context.Background()
+	ids, err := w.store.MerchantIDs(ctx, -1, 10)
+	if err != nil || len(ids) != 1 {
+		t.Fatal(ids, err)
+	}
+	update := func(fn func(tx store.Tx) error) {
+		t.Helper()
+		if err := w.store.Update(ctx, ids[0], fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := func(from, to string) {
+		t.Helper()
+		update(func(tx store.Tx) error {
+			row, err := tx.Resource("stripe.payout", id)
+			if err != nil {
+				return err
+			}
+			row.Body = bytes.Replace(row.Body, []byte(`"State":"`+from+`"`), []byte(`"State":"`+to+`"`), 1)
+			return tx.UpdateResource(row)
+		})
+	}
+	verify := func(want string) {
+		t.Helper()
+		if _, err := w.srv.Engine.Verify(ctx, func(engine.Audited) {}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("verify: %v, want %s", err, want)
+		}
+	}
+	state("pending", "canceled")
+	verify("payouts in USD and the ledger differ by -1000")
+	state("canceled", "pending")
+	update(func(tx store.Tx) error { return tx.DeleteJob("payout:" + id) })
+	verify("payout " + id + " is pending, but nothing is planned for it")
+	state("pending", "paid")
 }

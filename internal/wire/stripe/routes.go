@@ -53,6 +53,11 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/charges/{charge}/dispute", object: "dispute", params: []string{"evidence", "metadata", "submit"}, write: updateDispute},
 		{method: "POST", path: "/v1/charges/{charge}/dispute/close", object: "dispute", write: closeDispute},
 
+		{method: "POST", path: "/v1/files", object: "file", params: []string{"file", "purpose", "file_link_data"}, write: createFile},
+		{method: "GET", path: "/v1/files", list: true, object: "file", params: with("purpose"), read: listFiles},
+		{method: "GET", path: "/v1/files/{id}", object: "file", read: retrieveFile},
+		{method: "GET", path: "/v1/files/{id}/contents", bytes: fileContents},
+
 		{method: "GET", path: "/v1/events", list: true, object: "event", params: with("type", "types", "delivery_success"), read: listEvents},
 		{method: "GET", path: "/v1/events/{id}", object: "event", read: retrieveEvent},
 		{method: "POST", path: "/v1/events/{id}/retry", object: "event", params: []string{"account", "webhook_endpoint", "for_stripecli"}, write: retryEvent},
