@@ -8,10 +8,11 @@ SHELL := /bin/bash
 ARGS ?=
 # Packages for bench and fuzz, as in: make bench PKG=./internal/store/...
 PKG ?= ./...
-# Which benchmarks or fuzz tests, and how long each fuzz test runs.
+# Which benchmarks or fuzz tests, and how long each of them runs.
 BENCH ?= .
 FUZZ ?= .
 FUZZTIME ?= 20s
+BENCHTIME ?= 3s
 
 .PHONY: run build test lint bench deps fuzz clean
 
@@ -48,8 +49,11 @@ lint:
 	  echo 'golangci-lint is not on PATH: skipped' >&2; \
 	fi
 
+# Packages are measured one after the other; what is compared is compared
+# within one run.
+bench: PKG = ./internal/bench ./internal/store/...
 bench:
-	go test -run='^$$' -bench='$(BENCH)' -benchmem $(PKG)
+	go test -run='^$$' -bench='$(BENCH)' -benchtime='$(BENCHTIME)' $(PKG)
 
 # The go command fuzzes one target of one package at a time.
 fuzz:

@@ -18,7 +18,7 @@ export DUCAT_BIN
 
 # The stamp saves a download when nothing changed since the last one.
 if ! cmp -s package-lock.json node_modules/.installed; then
-  npm ci --silent --no-audit --no-fund
+  npm ci --silent || npm install --no-save --silent
   cp package-lock.json node_modules/.installed
 fi
 

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds every wait. Nothing is expected to take this long.
-const patience = 60 * time.Second
+const patience = 15 * time.Second
 
 // build makes the program under test.
 func build(t *testing.T) string {

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -31,6 +33,41 @@ func parseToken(token string) (merchantID int64, paymentID, secret string, ok bo
 		return 0, "", "", false
 	}
 	return int64(n), "pay_" + parts[1], parts[2], true
+}
+
+// receiptSecret is derived from the payment's secret and does not reveal it: who
+// has a receipt's address can look, not decide.
+func receiptSecret(p payment.Payment) string {
+	sum := sha256.Sum256([]byte("ducat receipt\x00" + p.Secret))
+	return hex.EncodeToString(sum[:12])
+}
+
+// ReceiptToken names a payment on its receipt.
+func ReceiptToken(m merchant.Merchant, p payment.Payment) string {
+	p.Secret = receiptSecret(p)
+	return Token(m, p)
+}
+
+// Receipt finds the captured payment a receipt's token names. A wrong token is
+// store.ErrNotFound, whatever is wrong with it.
+func (e *Engine) Receipt(ctx context.Context, token string) (merchant.Merchant, payment.Payment, error) {
+	merchantID, paymentID, secret, ok := parseToken(token)
+	if !ok {
+		return merchant.Merchant{}, payment.Payment{}, store.ErrNotFound
+	}
+	var who merchant.Merchant
+	var p payment.Payment
+	err := e.View(ctx, merchantID, func(r store.Reader, m merchant.Merchant, _ time.Time) (err error) {
+		who = m
+		if p, err = r.Payment(paymentID); err != nil {
+			return err
+		}
+		if subtle.ConstantTimeCompare([]byte(receiptSecret(p)), []byte(secret)) != 1 || p.State() != payment.Captured {
+			return store.ErrNotFound
+		}
+		return nil
+	})
+	return who, p, err
 }
 
 // Visit is what the hosted page knows about a payment.

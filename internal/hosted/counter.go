@@ -51,6 +51,22 @@ func (c Counter) Decide(ctx context.Context, token string, d Decision, scenario 
 	return page(v), notFound(err)
 }
 
+// Receipt implements Receipts.
+func (c Counter) Receipt(ctx context.Context, token string) (Receipt, error) {
+	m, p, err := c.Engine.Receipt(ctx, token)
+	if err != nil {
+		return Receipt{}, notFound(err)
+	}
+	r := Receipt{
+		Livemode: m.Live, MethodName: engine.Rules(p).Name, MethodKey: p.Method, Merchant: m.Profile.Name,
+		AmountText: p.CapturedAmount().String(), Currency: string(p.Amount.Currency), PaidAt: p.CapturedAt(), Number: p.Attempt.Reference,
+	}
+	if back := p.RefundedAmount(); back.Minor > 0 {
+		r.RefundedText = back.String()
+	}
+	return r, nil
+}
+
 func notFound(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return ErrNotFound

@@ -36,6 +36,7 @@ type words struct {
 	Details, Field, Value                     string
 	Authorized, AuthorizedNote                string
 	ExpiredTitle, ExpiredNote                 string
+	ReceiptTitle, Paid, PaidWith, Refunded    string // ReceiptTitle takes the merchant
 	Leaving, LeavingNote, Finished, CloseNote string
 	ToMerchant, ToApp, Retry                  string
 	problems                                  map[problem]problemWords
@@ -177,6 +178,10 @@ var english = &language{
 		AuthorizedNote: "You may close this window.",
 		ExpiredTitle:   "This payment link has expired",
 		ExpiredNote:    "Return to the merchant to start again.",
+		ReceiptTitle:   "Receipt from %s",
+		Paid:           "Paid",
+		PaidWith:       "Paid with",
+		Refunded:       "Refunded",
 		Leaving:        "Taking you back",
 		LeavingNote:    "If nothing happens, use the button below.",
 		Finished:       "This payment is finished",
@@ -268,6 +273,10 @@ var chinese = &language{
 		AuthorizedNote: "您可以关闭此窗口。",
 		ExpiredTitle:   "此付款链接已过期",
 		ExpiredNote:    "请返回商户重新开始。",
+		ReceiptTitle:   "%s 的收据",
+		Paid:           "付款时间",
+		PaidWith:       "付款方式",
+		Refunded:       "已退款",
 		Leaving:        "正在返回",
 		LeavingNote:    "如果页面没有跳转，请点击下方按钮。",
 		Finished:       "此付款已完成",

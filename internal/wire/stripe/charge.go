@@ -479,8 +479,10 @@ func (v *view) renderCharge(row resource.Row, p *payment.Payment) (obj, error) {
 	status := "failed"
 	var failureCode, failureMessage any
 	outcome := obj{"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "approved_by_network", "reason": nil, "risk_level": "not_assessed", "seller_message": "Payment complete.", "type": "authorized"}
+	var receipt any
 	switch {
 	case paid:
+		receipt = v.api.config.BaseURL + "/pay/receipts/" + engine.ReceiptToken(v.merchant, *p)
 		status = "succeeded"
 	case p.State() == payment.Declined:
 		code, text := declineText(p.Attempt.Reason)
@@ -512,7 +514,7 @@ func (v *view) renderCharge(row resource.Row, p *payment.Payment) (obj, error) {
 		"livemode": v.merchant.Live, "metadata": b.Metadata, "on_behalf_of": nil, "outcome": outcome, "paid": paid, "payment_intent": nil,
 		"payment_method":         b.Source,
 		"payment_method_details": obj{"type": p.Method, p.Method: wallet},
-		"receipt_email":          nullable(b.ReceiptEmail), "receipt_number": nil, "receipt_url": nil,
+		"receipt_email":          nullable(b.ReceiptEmail), "receipt_number": nil, "receipt_url": receipt,
 		"refunded": paid && refunded == captured, "review": nil, "shipping": renderShipping(b.Shipping), "source": source, "source_transfer": nil,
 		"statement_descriptor": nullable(b.Descriptor), "statement_descriptor_suffix": nullable(b.Suffix), "status": status,
 		"transfer_data": nil, "transfer_group": nullable(b.TransferGroup),

@@ -346,3 +346,28 @@ func TestImmediateSettlement(t *testing.T) {
 		}
 	}
 }
+
+// TestReceipt: a charge's receipt shows what was paid and lets nobody act.
+func TestReceipt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ch := w.charged()
+	w.must(w.post("/v1/refunds", "charge", ch["id"].(string), "amount", "100"))
+	u := ch["receipt_url"].(string)
+	path := strings.TrimPrefix(u, w.url)
+	r := w.with("").get(path)
+	if r.status != 200 || !strings.Contains(string(r.body), "$10.99") || !strings.Contains(string(r.body), "$1.00") || strings.Contains(string(r.body), "client_secret") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	pay := strings.Replace(path, "/receipts/", "/", 1)
+	if r := w.with("").get(pay); r.status != 404 {
+		t.Errorf("the receipt's token opens the payment page: %d", r.status)
+	}
+	if r := w.with("").get(path + "x"); r.status != 404 {
+		t.Errorf("a wrong token: %d", r.status)
+	}
+	page := strings.TrimPrefix(ch["source"].(object)["redirect"].(object)["url"].(string), w.url+"/pay/")
+	if r := w.with("").get("/pay/receipts/" + page); r.status != 404 {
+		t.Errorf("the page's token opens the receipt: %d", r.status)
+	}
+}
