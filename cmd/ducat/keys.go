@@ -44,6 +44,7 @@ func (c *keysCreateCmd) Run(ctx context.Context, out streams) error {
 	for _, live := range []bool{false, true} {
 		m := merchant.Merchant{ID: merchant.IDFor("acct_"+tail, live), Account: "acct_" + tail, Live: live, Created: at, Profile: merchant.NewSandbox("", at).Profile}
 		m.Profile.Name, m.Profile.Country, m.Profile.DefaultCurrency = c.Name, strings.ToUpper(c.Country), cur
+		m.Profile.Provisioned = true
 		m.Profile.ExtraCurrencies, m.Profile.Descriptor = nil, strings.ToUpper(c.Name)
 		if err := s.CreateMerchant(ctx, m); err != nil {
 			return err

@@ -24,13 +24,13 @@ import (
 // clients is how many requests are under way at once.
 const clients = 16
 
+// TestMain removes what was built. A PostgreSQL that was started removes itself.
 func TestMain(m *testing.M) {
-	defer func() {
-		if dir, err := programs(); err == nil {
-			_ = os.RemoveAll(dir)
-		}
-	}()
-	pgtest.Main(m)
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
 }
 
 // BenchmarkCreateSource has clients create sources, here and at stripe-mock,

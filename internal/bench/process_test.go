@@ -19,29 +19,30 @@ import (
 // patience bounds every wait.
 const patience = 30 * time.Second
 
+// built is where the programs are, once there are any.
+var built string
+
 // programs builds ducat and its peer once per run.
-var programs = sync.OnceValues(func() (dir string, err error) {
-	dir, err = os.MkdirTemp("", "bench")
-	if err != nil {
-		return "", err
+var programs = sync.OnceValue(func() (err error) {
+	if built, err = os.MkdirTemp("", "bench"); err != nil {
+		return err
 	}
 	for _, p := range []struct{ name, path string }{{"ducat", "github.com/ducatpay/ducat/cmd/ducat"}, {"stripe-mock", "github.com/stripe/stripe-mock"}} {
-		build := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(dir, p.name), p.path)
+		build := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(built, p.name), p.path)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("build %s: %w\n%s", p.name, err, out)
+			return fmt.Errorf("build %s: %w\n%s", p.name, err, out)
 		}
 	}
-	return dir, nil
+	return nil
 })
 
 func program(b *testing.B, name string) string {
 	b.Helper()
-	dir, err := programs()
-	if err != nil {
+	if err := programs(); err != nil {
 		b.Fatal(err)
 	}
-	return filepath.Join(dir, name)
+	return filepath.Join(built, name)
 }
 
 func freeAddress(b *testing.B) string {

@@ -93,10 +93,10 @@ func (a *API) handle(h func(*http.Request, int64) (any, error)) http.Handler {
 		}
 		status, code, message := http.StatusInternalServerError, "internal", "An internal error occurred; it has been logged."
 		switch f := new(fault.Error); {
-		case errors.Is(err, store.ErrNotFound):
-			status, code, message = http.StatusNotFound, "not_found", "There is no such object in this world."
 		case errors.As(err, &f) && f.Kind == fault.NotFound:
 			status, code, message = http.StatusNotFound, f.Code, f.Message
+		case errors.Is(err, store.ErrNotFound):
+			status, code, message = http.StatusNotFound, "not_found", "There is no such object in this world."
 		case errors.As(err, &f) && f.Kind != fault.Internal:
 			status, code, message = http.StatusBadRequest, f.Code, f.Message
 		default:
@@ -118,7 +118,13 @@ func read(r *http.Request, v any) error {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil && !errors.Is(err, io.EOF) {
-		return fault.Newf(fault.Invalid, "bad_json", "The body is not the JSON expected here: %v", err)
+		if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && typed.Field != "" {
+			return fault.Newf(fault.Invalid, "bad_json", "The member %s cannot be a %s; see docs/control-api.md.", typed.Field, typed.Value)
+		}
+		if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+			return fault.Newf(fault.Invalid, "bad_json", "There is no member %s here; see docs/control-api.md.", field)
+		}
+		return fault.New(fault.Invalid, "bad_json", "The body is not the JSON object expected here; see docs/control-api.md.").Because(err)
 	}
 	return nil
 }
@@ -219,7 +225,7 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 		}
 		if q.Country != nil {
 			p.Country = strings.ToUpper(*q.Country)
-			if len(p.Country) != 2 {
+			if len(p.Country) != 2 || strings.Trim(p.Country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 				return fault.New(fault.Invalid, "bad_account", "country must be a two-letter ISO 3166 code.")
 			}
 		}
@@ -248,6 +254,7 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.Front.Forget(id)
 	return a.account(r, id)
 }
 
@@ -295,8 +302,13 @@ func (a *API) setScript(r *http.Request, id int64) (any, error) {
 		if !strings.Contains(" "+strings.Join(does, " ")+" ", " "+rule.Do+" ") || rule.Do == "" {
 			return nil, fault.Newf(fault.Invalid, "bad_script", "do: %q cannot happen on %s; possible are %s.", rule.Do, rule.On, strings.Join(does, ", "))
 		}
-		if rule.DelaySeconds < 0 || rule.Times < 0 {
-			return nil, fault.New(fault.Invalid, "bad_script", "delay_seconds and times cannot be negative.")
+		if rule.On == "dispute" {
+			if err := a.Front.CheckDispute(rule.Reason); err != nil {
+				return nil, err
+			}
+		}
+		if rule.DelaySeconds < 0 || rule.DelaySeconds > int64(engine.AdvanceMax.Seconds()) || rule.Times < 0 {
+			return nil, fault.New(fault.Invalid, "bad_script", "delay_seconds must be between 0 and two years, and times cannot be negative.")
 		}
 	}
 	b, err := json.Marshal(q.Rules)
@@ -471,6 +483,9 @@ func (a *API) rollSecret(r *http.Request, id int64) (any, error) {
 	}
 	if err := read(r, &q); err != nil {
 		return nil, err
+	}
+	if q.KeepSeconds < 0 || q.KeepSeconds > 24*3600 {
+		return nil, fault.New(fault.Invalid, "bad_roll", "keep_seconds must be between 0 and 86400.")
 	}
 	secret := ""
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) (err error) {

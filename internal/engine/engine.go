@@ -21,6 +21,7 @@ import (
 	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 )
 
@@ -92,7 +93,10 @@ type Tx struct {
 
 	e        *Engine
 	payments map[string]*payment.Payment
+	rows     map[rowKey]resource.Row
+	written  map[rowKey]bool
 	calls    []call
+	soon     bool  // planned work that is due at once
 	spent    []int // instructions of the merchant's script that were used
 }
 
@@ -116,6 +120,7 @@ func now(wall time.Time) time.Time { return wall.UTC().Truncate(time.Millisecond
 // Update runs fn in a transaction. fn may run more than once.
 func (e *Engine) Update(ctx context.Context, merchantID int64, cause Cause, fn func(t *Tx) error) error {
 	var spent []int
+	var soon bool
 	err := e.Store.Update(ctx, merchantID, func(stx store.Tx) error {
 		m, err := stx.Merchant()
 		if err != nil {
@@ -127,7 +132,7 @@ func (e *Engine) Update(ctx context.Context, merchantID int64, cause Cause, fn f
 			t.At = at
 		}
 		err = fn(t)
-		spent = t.spent
+		spent, soon = t.spent, t.soon
 		if err == nil && len(t.spent) > 0 {
 			err = t.spend(t.spent)
 		}
@@ -145,10 +150,32 @@ func (e *Engine) Update(ctx context.Context, merchantID int64, cause Cause, fn f
 			return serr
 		}
 	}
-	if err == nil {
+	if err == nil && soon {
 		e.signal()
 	}
 	return err
+}
+
+// soonMargin is how soon a new job must be due to wake the runner, which looks
+// for due work about this often anyway.
+const soonMargin = time.Second
+
+// InsertJob implements store.Tx.
+func (t *Tx) InsertJob(j store.Job) error {
+	t.noteDue(j)
+	return t.Tx.InsertJob(j)
+}
+
+// RescheduleJob implements store.Tx.
+func (t *Tx) RescheduleJob(j store.Job) error {
+	t.noteDue(j)
+	return t.Tx.RescheduleJob(j)
+}
+
+func (t *Tx) noteDue(j store.Job) {
+	if j.RunAt.Before(t.Wall.Add(soonMargin)) {
+		t.soon = true
+	}
 }
 
 // View runs fn on a snapshot, with the merchant and its time.
@@ -168,7 +195,7 @@ func (t *Tx) LoadPayment(id string) (*payment.Payment, error) {
 	if p, ok := t.payments[id]; ok {
 		return p, nil
 	}
-	p, err := t.Payment(id)
+	p, err := t.Tx.Payment(id)
 	if err != nil {
 		return nil, fmt.Errorf("payment %s: %w", id, err)
 	}

@@ -205,8 +205,20 @@ func TestExecute(t *testing.T) {
 		case <-b.Wake():
 		default:
 		}
-		_, err := b.Execute(t.Context(), b.op("req"))
-		b.must(err)
+		plan := func(id string, after time.Duration) {
+			op := b.op(id)
+			op.Key = ""
+			op.Begin = func(t *engine.Tx) error { return t.Job(id, "kind", t.At.Add(after), struct{}{}) }
+			_, err := b.Execute(t.Context(), op)
+			b.must(err)
+		}
+		plan("later", time.Hour)
+		select {
+		case <-b.Wake():
+			t.Error("the runner is woken for work that is due in an hour")
+		default:
+		}
+		plan("now", 0)
 		select {
 		case <-b.Wake():
 		default:

@@ -42,6 +42,9 @@ func (w *Worlds) Sandbox(ctx context.Context, account string) (int64, error) {
 		if err == nil && m.Account != account {
 			return fmt.Errorf("accounts %s and %s have the same storage id", m.Account, account)
 		}
+		if err == nil && m.Profile.Provisioned {
+			return fault.New(fault.NotFound, "not_a_sandbox", "This account has keys of its own.")
+		}
 		return err
 	}); err != nil {
 		return 0, err
@@ -84,6 +87,7 @@ func (e *Engine) Reset(ctx context.Context, merchantID int64) error {
 		if err != nil {
 			return err
 		}
+		fresh.Profile.Provisioned = m.Profile.Provisioned
 		m.Offset, m.Profile = 0, fresh.Profile
 		return tx.UpdateMerchant(m)
 	})

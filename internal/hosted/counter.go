@@ -81,7 +81,7 @@ func page(v engine.Visit) Page {
 	rules := engine.Rules(v.Payment)
 	p := Page{
 		State: Done, Livemode: v.Merchant.Live, MethodName: rules.Name, MethodKey: v.Payment.Method, Merchant: v.Merchant.Profile.Name,
-		AmountText: v.Payment.Amount.String(), Currency: string(v.Payment.Amount.Currency), ExpiresAt: v.Payment.Attempt.Deadline, ReturnURL: v.ReturnTo,
+		AmountText: v.Payment.Amount.String(), Currency: string(v.Payment.Amount.Currency), ExpiresAt: v.Payment.Attempt.Deadline, Now: v.At, ReturnURL: v.ReturnTo,
 	}
 	switch v.Payment.State() {
 	case payment.AwaitingPayer:

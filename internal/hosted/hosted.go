@@ -39,6 +39,7 @@ type Page struct {
 	AmountText string     // formatted by the caller: "$10.99", "¥1,099"
 	Currency   string     // "USD"
 	ExpiresAt  time.Time  // UTC; the zero time shows no expiry
+	Now        time.Time  // the account's time; the zero time means the machine's
 	ReturnURL  string     // complete URL the payer is sent to, possibly of an app scheme; empty when there is none
 	Details    []Detail   // rows of the API request, in the order shown
 	Scenarios  []Scenario // outcomes the payer can select; may be empty

@@ -120,6 +120,9 @@ func newFormPage(r *http.Request, p Page, now time.Time) formPage {
 		v.Authorize, v.Decline = l.W.AuthorizeLive, l.W.DeclineLive
 	}
 	v.frame = newFrame(r, p, fmt.Sprintf(heading, l.method(p.MethodKey, p.MethodName)))
+	if !p.Now.IsZero() {
+		now = p.Now
+	}
 	if !p.ExpiresAt.IsZero() {
 		at := p.ExpiresAt.UTC()
 		v.Expires, v.ExpiresISO, v.Left = at.Format(l.when), at.Format(time.RFC3339), l.left(at.Sub(now))

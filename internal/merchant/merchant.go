@@ -34,8 +34,9 @@ type Profile struct {
 	DisputeFeeMinor   int64             `json:"dispute_fee,omitempty"`
 	SettlementDays    int               `json:"settlement_days"`
 	RefundSynchronous bool              `json:"refund_synchronous,omitempty"`
-	Script            string            `json:"script,omitempty"`   // simulator instructions for the whole key, JSON
-	Settings          map[string]string `json:"settings,omitempty"` // a front end's own, prefixed with its name
+	Provisioned       bool              `json:"provisioned,omitempty"` // its keys were made by us; no other key opens it
+	Script            string            `json:"script,omitempty"`      // simulator instructions for the whole key, JSON
+	Settings          map[string]string `json:"settings,omitempty"`    // a front end's own, prefixed with its name
 }
 
 // Now returns the merchant's business time at a wall time.

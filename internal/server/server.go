@@ -36,6 +36,9 @@ import (
 func OpenStore(ctx context.Context, db string) (store.Store, error) {
 	switch {
 	case strings.HasPrefix(db, "sqlite:"):
+		if db == "sqlite:" {
+			return nil, errors.New("--db sqlite: needs a path, for example --db sqlite:ducat.db")
+		}
 		return sqlite.Open(ctx, strings.TrimPrefix(db, "sqlite:"))
 	case strings.HasPrefix(db, "postgres://"), strings.HasPrefix(db, "postgresql://"):
 		return postgres.Open(ctx, db)
@@ -187,9 +190,9 @@ func (s *Server) logged(next http.Handler) http.Handler {
 		took := clock.Since(start)
 		s.metrics.request(surface(r.URL.Path), r.Method, rec.status, took)
 		attrs := []any{"method", r.Method, "path", loggable(r.URL.Path), "status", rec.status, "bytes", rec.bytes, "took", took}
-		for k, v := range map[string]string{"request_id": l.RequestID, "account": l.Account, "code": l.ErrorCode, "agent": r.UserAgent()} {
-			if v != "" {
-				attrs = append(attrs, k, v)
+		for _, a := range [][2]string{{"request_id", l.RequestID}, {"account", l.Account}, {"code", l.ErrorCode}, {"agent", r.UserAgent()}} {
+			if a[1] != "" {
+				attrs = append(attrs, a[0], a[1])
 			}
 		}
 		s.log.Info("request", attrs...)

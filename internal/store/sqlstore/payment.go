@@ -52,7 +52,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 	if err != nil {
 		return err
 	}
-	return t.putAttempt(p, s)
+	return t.exec(insertAttempt, t.attemptArgs(p, s)...)
 }
 
 // UpdatePayment implements store.Tx.
@@ -69,14 +69,20 @@ where merchant = $1 and id = $2 and version = $3`,
 	return t.putAttempt(p, s)
 }
 
+const insertAttempt = `insert into attempt (merchant, payment, id, state, rail, reference, payer, reason, authorized_at, deadline, claim)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
+
 // putAttempt stores the current attempt; a trigger checks the change of state.
 func (t *Tx) putAttempt(p payment.Payment, s payment.Stored) error {
-	a := p.Attempt
-	return t.exec(`insert into attempt (merchant, payment, id, state, rail, reference, payer, reason, authorized_at, deadline, claim)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+	return t.exec(insertAttempt+`
 on conflict (merchant, payment, id) do update set state = excluded.state, rail = excluded.rail, reference = excluded.reference,
 	payer = excluded.payer, reason = excluded.reason, authorized_at = excluded.authorized_at, deadline = excluded.deadline, claim = excluded.claim`,
-		t.merchant, p.ID, a.ID, s.State, a.Rail, a.Reference, a.Payer, string(a.Reason), toMilli(a.AuthorizedAt), toMilli(a.Deadline), a.Claim)
+		t.attemptArgs(p, s)...)
+}
+
+func (t *Tx) attemptArgs(p payment.Payment, s payment.Stored) []any {
+	a := p.Attempt
+	return []any{t.merchant, p.ID, a.ID, s.State, a.Rail, a.Reference, a.Payer, string(a.Reason), toMilli(a.AuthorizedAt), toMilli(a.Deadline), a.Claim}
 }
 
 const selectRefund = `select id, payment, currency, amount, created, reason, state, version from refund

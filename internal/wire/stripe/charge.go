@@ -215,7 +215,7 @@ func createCharge(c *call) (step, error) {
 			b := q.body
 			switch {
 			case src.Customer != "" && q.customer == "":
-				return invalid("missing", "customer", "The source %s is attached to a customer; pass the customer's id as well. Without it, no customer does have a linked source with ID %s.", row.ID, row.ID).kept()
+				return invalid("missing", "customer", "The request does not have a linked source with ID %s: it is attached to customer %s, whose id must be passed as well.", row.ID, src.Customer).kept()
 			case src.Customer != "" && src.Customer != q.customer:
 				return c.notLinked(q.customer, row.ID).kept()
 			}
@@ -334,7 +334,13 @@ func listCharges(c *call) (obj, error) {
 			return err == nil && b.Customer == customer
 		}, (*view).chargeOf)
 	}
-	for _, name := range []string{"payment_intent", "transfer_group"} {
+	if group := c.params.Get("transfer_group").String(); group != "" {
+		return c.filtered(kindCharge, "charge", "", "", func(r resource.Row) bool {
+			b, err := decodeBody[chargeBody](r)
+			return err == nil && b.TransferGroup == group
+		}, (*view).chargeOf)
+	}
+	for _, name := range []string{"payment_intent"} {
 		if s, set, err := text(c.params.Get(name), name, 0); err != nil {
 			return nil, err
 		} else if set && s != "" {

@@ -63,7 +63,7 @@ func TestCustomerSources(t *testing.T) {
 		if c := w.must(w.get("/v1/customers/"+cus, "expand[]", "sources", "expand[]", "default_source")); c["default_source"].(object)["id"] != id || c["sources"].(object)["data"].([]any)[0].(object)["id"] != id {
 			t.Errorf("customer %v", c)
 		}
-		if r := w.chargeOf(src); r.status != 400 || r.err()["code"] != "missing" || !strings.Contains(r.err()["message"].(string), "does have a linked source with ID") {
+		if r := w.chargeOf(src); r.status != 400 || r.err()["code"] != "missing" || !strings.Contains(r.err()["message"].(string), "does not have a linked source with ID") {
 			t.Errorf("without its customer: %d %s", r.status, r.body)
 		}
 		ch := w.must(w.chargeOf(src, "customer", cus, "expand[]", "customer"))

@@ -326,8 +326,9 @@ func (c *call) changeDispute(t *engine.Tx, row resource.Row, hasEvidence, submit
 	if b.Metadata, err = metadata(c.params.Get("metadata"), b.Metadata); err != nil {
 		return err
 	}
-	answer := hasEvidence && submit
-	if hasEvidence {
+	// Evidence that was staged before is submitted by asking for it.
+	answer := submit && (hasEvidence || c.params.Get("submit").Kind() != form.Missing && len(b.Evidence) > 0)
+	if hasEvidence || answer {
 		if d.State() != payment.DisputeOpen || !t.At.Before(d.Deadline) {
 			return invalid("", "", "This dispute is %s and no longer takes evidence.", disputeWord(d)).kept()
 		}

@@ -91,7 +91,11 @@ func TestDisputeEvidence(t *testing.T) {
 	if d["status"] != "needs_response" || d["evidence_details"].(object)["has_evidence"] != true || d["evidence_details"].(object)["submission_count"] != 0.0 {
 		t.Errorf("staged: %v", d)
 	}
-	d = w.must(w.post(path, "evidence[customer_name]", ""))
+	staged := w.must(w.post(path, "submit", "false", "evidence[customer_name]", ""))
+	if staged["status"] != "needs_response" {
+		t.Errorf("staged again: %v", staged["status"])
+	}
+	d = w.must(w.post(path, "submit", "true"))
 	if d["status"] != "under_review" || d["evidence"].(object)["customer_name"] != nil || d["evidence"].(object)["product_description"] != "a chair" || d["evidence_details"].(object)["submission_count"] != 1.0 {
 		t.Errorf("submitted: %v", d)
 	}
@@ -124,6 +128,9 @@ func TestDisputeReasons(t *testing.T) {
 	ch := w.charged()
 	for _, reason := range []string{"fraudulent", "unrecognized", ""} {
 		req := fmt.Sprintf(`{"id": %q, "reason": %q}`, ch["id"], reason)
+		if s := w.controlStatus("POST", "script", `{"rules": [{"on": "dispute", "do": "open", "reason": "`+reason+`"}]}`); s != 400 {
+			t.Errorf("script %s: %d", reason, s)
+		}
 		if s := w.controlStatus("POST", "disputes", req); s != 400 {
 			t.Errorf("%s: %d", reason, s)
 		}

@@ -109,6 +109,9 @@ func (a *API) authenticate(ctx context.Context, key string) (principal, error) {
 	}
 	p := principal{account: sandboxAccount(m[3]), public: m[1] == "pk"}
 	if p.merchantID, err = a.worlds.Sandbox(ctx, p.account); err != nil {
+		if faultCode(err) == "not_a_sandbox" {
+			return principal{}, bad
+		}
 		return principal{}, err
 	}
 	a.sandboxes.put(key, p)

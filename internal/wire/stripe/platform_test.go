@@ -242,7 +242,7 @@ func TestLiveAndTest(t *testing.T) {
 	live := map[bool]*world{}
 	for _, mode := range []bool{false, true} {
 		m := merchant.NewSandbox("acct_1LiveAndTest0001", start)
-		m.ID, m.Live = merchant.IDFor(m.Account, mode), mode
+		m.ID, m.Live, m.Profile.Provisioned = merchant.IDFor(m.Account, mode), mode, true
 		if err := w.store.CreateMerchant(ctx, m); err != nil {
 			t.Fatal(err)
 		}
@@ -251,6 +251,10 @@ func TestLiveAndTest(t *testing.T) {
 			t.Fatal(err)
 		}
 		live[mode] = w.with(key)
+	}
+	// The account part is no secret: a key made up around it opens nothing.
+	if r := w.with("sk_test_51LiveAndTest0001" + keys.Random(80)).get("/v1/balance"); r.status != 401 {
+		t.Errorf("a made-up key opens a provisioned account: %d", r.status)
 	}
 	src := live[true].source()
 	if src["livemode"] != true {

@@ -3,6 +3,7 @@ package stripe
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/fault"
 )
@@ -83,32 +84,43 @@ func (a *API) endpoints() []endpoint {
 	}
 }
 
-// pins remembers merchants whose default version is set, so that a request with
-// a version need not look.
+// pins remembers accounts' default versions for a moment, so that a request need
+// not look them up: another node's change is seen after pinKept.
 type pins struct {
 	mu  sync.Mutex
-	set map[int64]struct{}
+	set map[int64]pin
 }
 
-const pinsMax = 1 << 17
+type pin struct {
+	version string
+	fixed   bool // the account has sent a version
+	until   time.Time
+}
 
-func (a *API) pinned(id int64) bool {
+const (
+	pinsMax = 1 << 17
+	pinKept = 5 * time.Second
+)
+
+func (a *API) pin(id int64) (pin, bool) {
+	now := a.engine.Clock.Now()
 	a.pins.mu.Lock()
 	defer a.pins.mu.Unlock()
-	_, ok := a.pins.set[id]
-	return ok
+	p, ok := a.pins.set[id]
+	return p, ok && now.Before(p.until)
 }
 
-func (a *API) setPinned(id int64) {
+func (a *API) setPin(id int64, version string, fixed bool) {
+	until := a.engine.Clock.Now().Add(pinKept)
 	a.pins.mu.Lock()
 	defer a.pins.mu.Unlock()
 	if a.pins.set == nil || len(a.pins.set) >= pinsMax {
-		a.pins.set = map[int64]struct{}{}
+		a.pins.set = map[int64]pin{}
 	}
-	a.pins.set[id] = struct{}{}
+	a.pins.set[id] = pin{version, fixed, until}
 }
 
-// Forget makes the API look a merchant's settings up again, after a reset.
+// Forget makes the API look a merchant's settings up again, after a change.
 func (a *API) Forget(id int64) {
 	a.pins.mu.Lock()
 	defer a.pins.mu.Unlock()

@@ -58,32 +58,35 @@ func (c *call) resolveVersion(asked string) (string, error) {
 	if asked != "" && !knownVersion(asked) {
 		return "", invalid("", "", "Invalid Stripe API version: %s", printable(asked))
 	}
-	if asked != "" && c.api.pinned(c.principal.merchantID) {
-		return asked, nil
-	}
-	account, pinned := "", false
-	if err := c.api.engine.View(c.ctx, c.principal.merchantID, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
-		account = accountVersion(m)
-		_, pinned = m.Profile.Settings[settingVersion]
-		return nil
-	}); err != nil {
-		return "", err
+	id := c.principal.merchantID
+	known, ok := c.api.pin(id)
+	if !ok {
+		if err := c.api.engine.View(c.ctx, id, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
+			known.version = accountVersion(m)
+			_, known.fixed = m.Profile.Settings[settingVersion]
+			return nil
+		}); err != nil {
+			return "", err
+		}
+		c.api.setPin(id, known.version, known.fixed)
 	}
 	if asked == "" {
-		return account, nil
+		return known.version, nil
 	}
-	if !pinned {
-		if err := c.api.engine.Update(c.ctx, c.principal.merchantID, engine.Cause{}, func(t *engine.Tx) error {
-			if _, ok := t.Who.Profile.Settings[settingVersion]; ok {
+	if !known.fixed {
+		if err := c.api.engine.Update(c.ctx, id, engine.Cause{}, func(t *engine.Tx) error {
+			if v, ok := t.Who.Profile.Settings[settingVersion]; ok {
+				known.version = v
 				return nil
 			}
+			known.version = asked
 			t.Who.Profile.Settings = cloneWith(t.Who.Profile.Settings, settingVersion, asked)
 			return t.UpdateMerchant(t.Who)
 		}); err != nil {
 			return "", err
 		}
+		c.api.setPin(id, known.version, true)
 	}
-	c.api.setPinned(c.principal.merchantID)
 	return asked, nil
 }
 
