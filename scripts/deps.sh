@@ -27,11 +27,17 @@ have_chromium() {
 
 have_node() { command -v node >/dev/null && command -v npm >/dev/null; }
 
+have_python() { command -v python3 >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
+have_maven() { command -v mvn >/dev/null && command -v javac >/dev/null; }
+
 # One line per tool: name|probe|packages|what does not run without it.
 tools=(
   "PostgreSQL server|have_postgres|postgresql|store tests on PostgreSQL"
   "Chromium|have_chromium|chromium|browser tests of the hosted pages and of the script"
-  "Node.js with npm|have_node|nodejs npm|conformance suites that use the JavaScript SDKs"
+  "Node.js with npm|have_node|nodejs npm|conformance suite of the JavaScript library"
+  "Python with venv|have_python|python3 python3-venv|conformance suite of the Python library"
+  "Maven with a JDK|have_maven|maven default-jdk-headless|conformance suite of the Java library"
 )
 
 missing=()

@@ -45,6 +45,7 @@ type API struct {
 	Engine *engine.Engine
 	Front  Front
 	Run    func(ctx context.Context, j store.Job) // does one claimed job
+	Aside  func(j store.Job) bool                 // whether it waits for somebody else's server
 	Log    *slog.Logger
 }
 
@@ -167,7 +168,7 @@ func (a *API) advance(r *http.Request, id int64) (any, error) {
 			return *q.To
 		}
 		return at.Add(time.Duration(*q.Seconds * float64(time.Second)))
-	}, a.Run)
+	}, a.Aside, a.Run)
 	return map[string]any{"from": done.From, "now": done.To, "jobs_run": done.Jobs}, err
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/fault"
@@ -21,11 +22,28 @@ const AdvanceMax = 2 * 366 * 24 * time.Hour
 // may touch the merchant's jobs again.
 const advanceLease = 10 * time.Minute
 
+const (
+	// asideSpan is how much of the merchant's time may pass while jobs that wait
+	// for others' servers are under way: an endpoint that hangs then costs an
+	// advance one timeout, not one for every message.
+	asideSpan = time.Second
+	// asideMax is how many of them are under way at once.
+	asideMax = 64
+)
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 // Advance moves a test merchant's clock to an instant, doing everything that
 // falls due on the way in order, each at its own time, and returns when nothing
-// due is left. run does one job; a failed job is its own business (it has been
+// due is left. Jobs for which aside says so wait for somebody else's server and
+// may run beside others of about the same time. run does one job; a failed job is its own business (it has been
 // rescheduled), so Advance goes on.
-func (e *Engine) Advance(ctx context.Context, merchantID int64, target func(at time.Time) time.Time, run func(ctx context.Context, j store.Job)) (Advanced, error) {
+func (e *Engine) Advance(ctx context.Context, merchantID int64, target func(at time.Time) time.Time, aside func(j store.Job) bool, run func(ctx context.Context, j store.Job)) (Advanced, error) {
 	var adv Advanced
 	if err := e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
 		if t.Who.Live {
@@ -47,10 +65,22 @@ func (e *Engine) Advance(ctx context.Context, merchantID int64, target func(at t
 		_ = e.Store.Update(context.WithoutCancel(ctx), merchantID, func(tx store.Tx) error { return tx.SetAdvancing(time.Time{}) })
 		e.signal()
 	}()
-	for {
-		jobs, busy, err := e.Store.ClaimMerchantJobs(ctx, merchantID, adv.To, now(e.Clock.Now()), advanceLease, 1)
+	var waiting sync.WaitGroup // jobs that wait for somebody else's server
+	defer waiting.Wait()
+	until := adv.To
+	for started := 0; ; {
+		jobs, busy, err := e.Store.ClaimMerchantJobs(ctx, merchantID, until, now(e.Clock.Now()), advanceLease, 1)
 		if err != nil {
 			return adv, err
+		}
+		if (len(jobs) == 0 || started == asideMax) && started > 0 {
+			// Nothing else falls due at this moment: what was set going has to
+			// end, and may have planned its next try, before time moves on.
+			waiting.Wait()
+			started, until = 0, adv.To
+			if len(jobs) == 0 {
+				continue
+			}
 		}
 		if len(jobs) == 0 {
 			if busy == 0 {
@@ -67,8 +97,16 @@ func (e *Engine) Advance(ctx context.Context, merchantID int64, target func(at t
 		if err := e.moveTo(ctx, merchantID, at); err != nil {
 			return adv, err
 		}
-		run(withAt(ctx, at), jobs[0])
 		adv.Jobs++
+		if aside != nil && aside(jobs[0]) {
+			if started == 0 {
+				until = earlier(adv.To, at.Add(asideSpan))
+			}
+			started++
+			waiting.Go(func() { run(withAt(ctx, at), jobs[0]) })
+			continue
+		}
+		run(withAt(ctx, at), jobs[0])
 	}
 	return adv, e.moveTo(ctx, merchantID, adv.To)
 }

@@ -37,7 +37,7 @@ type Runner struct {
 const (
 	// lease is how long a job belongs to the worker that claimed it: longer
 	// than any handler may take.
-	lease = 2 * time.Minute
+	lease = 30 * time.Second
 	// batch is how many jobs are claimed in one transaction.
 	batch = 64
 	// outsideMax is how many jobs wait for others' servers at once.

@@ -86,7 +86,7 @@ func New(s store.Store, c Config) *Server {
 		r.Handlers[kind] = e.Run
 	}
 	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
-	ctl := &control.API{Engine: e, Front: api, Run: r.Do, Log: c.Log}
+	ctl := &control.API{Engine: e, Front: api, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)
 	mux.Handle("/v1", api)

@@ -90,6 +90,7 @@ type call struct {
 	route     string // method and path as called
 	expand    []string
 	upload    *upload // the file of a multipart request
+	refused   string  // code of a refusal that is kept under an idempotency key
 }
 
 // LogKey is the context key under which the server puts a *Logged to be filled.
@@ -140,7 +141,7 @@ func (a *API) serve(ep endpoint) http.Handler {
 		h.Set("Request-Id", c.requestID)
 		h.Set("Content-Type", "application/json")
 		reply, err := a.handle(c, ep, r, h)
-		logged.Account = c.principal.account
+		logged.Account, logged.ErrorCode = c.principal.account, c.refused
 		if err != nil {
 			we := translate(err)
 			if we.status >= 500 {
@@ -275,6 +276,7 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 			}
 			refusal = w
 		}
+		c.refused = refusal.code
 		return engine.Reply{Status: refusal.status, Keep: true, Body: refusal.envelope(c.requestID, a.config.BaseURL, t.Wall)}, nil
 	}
 	reply, err := a.engine.Execute(c.ctx, op)

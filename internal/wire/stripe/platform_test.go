@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -438,5 +440,34 @@ func TestSecretRoll(t *testing.T) {
 	}
 	if s := w.controlStatus("POST", "endpoints/roll", `{"endpoint": "`+id+`", "keep_seconds": 90000}`); s != 400 {
 		t.Errorf("too long: %d", s)
+	}
+}
+
+// TestAdvancePastHangingEndpoint: many messages for an endpoint that never
+// answers cost an advance one timeout, side by side, not one each.
+func TestAdvancePastHangingEndpoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var mu sync.Mutex
+	waiting, most := 0, 0
+	all := make(chan struct{})
+	hang := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		waiting++
+		if most = max(most, waiting); waiting == 5 {
+			close(all)
+		}
+		mu.Unlock()
+		<-all // answers only when all five are here at once
+		rw.WriteHeader(500)
+	}))
+	defer hang.Close()
+	w.must(w.post("/v1/webhook_endpoints", "url", hang.URL, "enabled_events[]", "*"))
+	for range 5 {
+		w.decide(w.source(), "decline")
+	}
+	w.advance(time.Minute)
+	if most != 5 {
+		t.Errorf("%d deliveries were under way at once, want 5", most)
 	}
 }
