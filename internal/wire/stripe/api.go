@@ -90,7 +90,8 @@ type call struct {
 	route     string // method and path as called
 	expand    []string
 	upload    *upload // the file of a multipart request
-	refused   string  // code of a refusal that is kept under an idempotency key
+	apiKey    string
+	refused   string // code of a refusal that is kept under an idempotency key
 }
 
 // LogKey is the context key under which the server puts a *Logged to be filled.
@@ -175,26 +176,18 @@ func (a *API) serve(ep endpoint) http.Handler {
 
 // handle runs the checks in the order of stripe-platform §1.6.
 func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engine.Reply, error) {
-	params, err := c.readParams(r)
-	if err != nil {
+	if err := a.admit(c, r, h); err != nil {
 		return engine.Reply{}, err
 	}
-	c.params = params
-	key, kerr := keyOf(r, params.Get("key").String())
-	if kerr != nil {
-		h.Set("WWW-Authenticate", `Basic realm="Stripe"`)
-		return engine.Reply{}, kerr
-	}
-	if c.principal, err = a.authenticate(c.ctx, key); err != nil {
-		return engine.Reply{}, err
-	}
+	params := c.params
+	var err error
 	if c.version, err = c.resolveVersion(firstOf(r.Header.Get("Stripe-Version"), params.Get("_stripe_version").String())); err != nil {
 		return engine.Reply{}, err
 	}
 	h.Set("Stripe-Version", c.version)
 	if acct := firstOf(r.Header.Get("Stripe-Account"), params.Get("_stripe_account").String()); acct != "" {
 		if acct != c.principal.account {
-			return engine.Reply{}, &wireError{status: 403, code: "account_invalid", message: fmt.Sprintf("The provided key '%s' does not have access to account '%s' (or that account does not exist). Application access may have been revoked.", mask(key), printable(acct))}
+			return engine.Reply{}, &wireError{status: 403, code: "account_invalid", message: fmt.Sprintf("The provided key '%s' does not have access to account '%s' (or that account does not exist). Application access may have been revoked.", mask(c.apiKey), printable(acct))}
 		}
 		h.Set("Stripe-Account", acct)
 	}
@@ -231,6 +224,33 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 		return engine.Reply{Status: 200, Body: encode(o)}, nil
 	}
 	return a.change(c, ep)
+}
+
+// admit authenticates a request and reads its parameters. A key in the header is
+// judged before a byte of the body is read; without one, only a form can carry
+// a publishable key.
+func (a *API) admit(c *call, r *http.Request, h http.Header) (err error) {
+	inHeader := r.Header.Get("Authorization") != "" || isMultipart(r)
+	if !inHeader {
+		if c.params, err = c.readParams(r); err != nil {
+			return err
+		}
+	}
+	key, refused := keyOf(r, c.params.Get("key").String())
+	if refused != nil {
+		h.Set("WWW-Authenticate", `Basic realm="Stripe"`)
+		return refused
+	}
+	c.apiKey = key
+	if c.principal, err = a.authenticate(c.ctx, key); err != nil || !inHeader {
+		return err
+	}
+	c.params, err = c.readParams(r)
+	return err
+}
+
+func isMultipart(r *http.Request) bool {
+	return strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/form-data")
 }
 
 // change runs a writing endpoint once per idempotency key.
@@ -348,8 +368,8 @@ func (c *call) readParams(r *http.Request) (form.Value, error) {
 	if err != nil || r.Method != http.MethodPost {
 		return query, err
 	}
-	if ct := r.Header.Get("Content-Type"); strings.HasPrefix(strings.ToLower(ct), "multipart/form-data") {
-		body, up, err := readMultipart(r, ct)
+	if isMultipart(r) {
+		body, up, err := readMultipart(r, r.Header.Get("Content-Type"))
 		c.upload = up
 		if err != nil {
 			return form.Value{}, err

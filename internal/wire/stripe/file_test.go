@@ -114,6 +114,9 @@ func TestFileErrors(t *testing.T) {
 			t.Errorf("%s: %d %s", c.name, c.r.status, c.r.body)
 		}
 	}
+	if r := w.with("").send("business_logo", "a.png", png, map[string]string{"Authorization": ""}); r.status != 401 {
+		t.Errorf("without a key: %d", r.status)
+	}
 	if l := w.must(w.get("/v1/files"))["data"].([]any); len(l) != 0 {
 		t.Errorf("refused uploads left files: %v", l)
 	}
