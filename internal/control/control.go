@@ -83,7 +83,13 @@ func (a *API) handle(h func(*http.Request, int64) (any, error)) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		id, err := a.Front.MerchantOf(r)
 		if err != nil {
-			write(w, http.StatusUnauthorized, map[string]any{"error": map[string]string{"code": "unauthorized", "message": err.Error()}})
+			status, code, message := http.StatusInternalServerError, "internal", "An internal error occurred; it has been logged."
+			if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Invalid {
+				status, code, message = http.StatusUnauthorized, "unauthorized", f.Message
+			} else {
+				a.Log.Error("control request failed", "path", r.URL.Path, "error", err)
+			}
+			write(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, bodyMax)

@@ -14,14 +14,14 @@ import (
 func (a *API) MerchantOf(r *http.Request) (int64, error) {
 	key, werr := keyOf(r, "")
 	if werr != nil {
-		return 0, errors.New(werr.message)
+		return 0, fault.New(fault.Invalid, "no_key", werr.message)
 	}
 	p, err := a.authenticate(r.Context(), key)
 	if w, ok := errors.AsType[*wireError](err); ok {
-		return 0, errors.New(w.message)
+		return 0, fault.New(fault.Invalid, "bad_key", w.message)
 	}
 	if err == nil && p.public {
-		return 0, errors.New("The control API needs the world's secret key, not a publishable one.")
+		return 0, fault.New(fault.Invalid, "publishable_key", "The control API needs the world's secret key, not a publishable one.")
 	}
 	return p.merchantID, err
 }

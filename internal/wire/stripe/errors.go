@@ -1,7 +1,6 @@
 package stripe
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -122,13 +121,4 @@ func translate(err error) *wireError {
 
 func internalError() *wireError {
 	return &wireError{status: 500, typ: "api_error", message: "An error occurred on our side while handling your request. It has been logged; retrying with the same idempotency key is safe."}
-}
-
-// compact is used where a message quotes a value.
-func compact(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	return string(b)
 }

@@ -471,3 +471,22 @@ func TestAdvancePastHangingEndpoint(t *testing.T) {
 		t.Errorf("%d deliveries were under way at once, want 5", most)
 	}
 }
+
+// TestControlNeedsTheSecretKey: nobody moves a world without its secret key.
+func TestControlNeedsTheSecretKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, key := range []string{"", w.public().key, "sk_live_0123456789abcdef", "nonsense"} {
+		if s := w.with(key).controlStatus("GET", "clock", ""); s != 401 {
+			t.Errorf("%q: %d", key, s)
+		}
+	}
+	for body, want := range map[string]int{`{"seconds": -1}`: 400, `{}`: 400, `[]`: 400, `{"second": 1}`: 400, `{"to": "yesterday"}`: 400, `{"to": "2001-01-01T00:00:00Z"}`: 400, `{"seconds": 1}`: 200} {
+		if s := w.controlStatus("POST", "clock/advance", body); s != want {
+			t.Errorf("advance %s: %d, want %d", body, s, want)
+		}
+	}
+	if s := w.controlStatus("GET", "nothing", ""); s != 404 {
+		t.Errorf("unknown route: %d", s)
+	}
+}
