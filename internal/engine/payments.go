@@ -153,24 +153,39 @@ func (t *Tx) settle(p *payment.Payment, c call, out rail.Outcome) error {
 		if p.State() != payment.Started {
 			return nil
 		}
-		if out.Status == rail.Redirect {
+		switch out.Status {
+		case rail.Redirect:
 			if err := p.Redirect(out.Reference); err != nil {
 				return err
 			}
 			return t.save(p)
+		case rail.Done:
+			return t.approved(p, rail.Notice{Reference: out.Reference, Payer: out.Payer})
+		case rail.Refused:
+			return t.refuse(p, payment.Reason(out.Reason))
+		case rail.Waiting:
 		}
-		return t.refuse(p, payment.Reason(out.Reason))
 	case "capture":
 		if p.Attempt.Claim != c.Request.ID {
 			return nil
 		}
-		if out.Status == rail.Done {
+		switch out.Status {
+		case rail.Done:
 			return t.captured(p, c.Request.ID)
+		case rail.Refused:
+			return t.refuse(p, payment.Reason(out.Reason))
+		case rail.Waiting, rail.Redirect:
 		}
-		return t.refuse(p, payment.Reason(out.Reason))
+	default:
+		return fmt.Errorf("engine: unknown call %q", c.Verb)
 	}
-	return fmt.Errorf("engine: unknown call %q", c.Verb)
+	// Only a refusal is a refusal. A rail that has not decided is asked again;
+	// until then the funds stay where they are and the claim stands.
+	return fmt.Errorf("%w: %s %s: the rail answered with status %d", errUndecided, c.Verb, c.Request.ID, out.Status)
 }
+
+// errUndecided leaves a call's job in place, so that the rail is asked again.
+var errUndecided = errors.New("engine: outcome is not known yet")
 
 // captured books a capture: the funds are the merchant's, less the fee, and
 // available on the settlement day.

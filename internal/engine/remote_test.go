@@ -448,3 +448,27 @@ func TestReset(t *testing.T) {
 		t.Errorf("reset of nobody: %v", err)
 	}
 }
+
+// TestUndecidedCaptureIsNotARefusal: a rail that has not decided about a capture
+// keeps the claim and the funds; the job asks again and the answer counts.
+func TestUndecidedCaptureIsNotARefusal(t *testing.T) {
+	t.Parallel()
+	w := overNetwork(t)
+	p := w.start()
+	w.must(w.Notice(t.Context(), w.merchant, approval(p)))
+	w.remote.mu.Lock()
+	w.remote.answer = map[string]rail.Outcome{"capture": {Status: rail.Waiting}}
+	w.remote.mu.Unlock()
+	if err := w.capture(p); err == nil {
+		t.Error("an undecided capture is reported as done")
+	}
+	w.is(p, payment.Authorized)
+	w.planned("call:ch:"+p, "expire:"+p)
+	w.remote.mu.Lock()
+	w.remote.answer = nil
+	w.remote.mu.Unlock()
+	w.pass(3 * time.Minute)
+	w.work()
+	w.is(p, payment.Captured)
+	w.verify()
+}
