@@ -40,8 +40,7 @@ type Op struct {
 	// it returns; for others the answer is awaited after its commit.
 	Begin func(t *Tx) error
 	// Finish renders the reply when outcomes are applied. It must depend only
-	// on the request and on what is stored. Nil means Begin does it all, with
-	// Reply in hand.
+	// on the request and on what is stored.
 	Finish func(t *Tx) (Reply, error)
 }
 
@@ -121,13 +120,13 @@ func (t *Tx) earlier(op Op) (*Reply, []call, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	switch {
-	case t.Wall.Sub(a.Created) > answerKept:
+	if t.Wall.Sub(a.Created) > answerKept {
 		return nil, nil, nil
-	case a.Endpoint != op.Endpoint:
-		return nil, nil, fault.New(fault.Conflict, CodeKeyEndpoint, a.Endpoint)
-	case a.Fingerprint != op.Fingerprint:
-		return nil, nil, fault.New(fault.Conflict, CodeKeyParameters, op.Key)
+	}
+	if err := misused(a, op); err != nil {
+		return nil, nil, err
+	}
+	switch {
 	case a.Status != 0:
 		return &Reply{Status: a.Status, Body: a.Body, Keep: true, Replayed: true, RequestID: a.RequestID}, nil, nil
 	case t.Wall.Sub(a.Created) < answerLease:
@@ -138,6 +137,35 @@ func (t *Tx) earlier(op Op) (*Reply, []call, error) {
 		return nil, nil, fmt.Errorf("answer %s: %w", a.Key, err)
 	}
 	return nil, calls, nil
+}
+
+// misused reports that a key was first used for something else.
+func misused(a store.Answer, op Op) error {
+	switch {
+	case a.Endpoint != op.Endpoint:
+		return fault.New(fault.Conflict, CodeKeyEndpoint, a.Endpoint)
+	case a.Fingerprint != op.Fingerprint:
+		return fault.New(fault.Conflict, CodeKeyParameters, op.Key)
+	}
+	return nil
+}
+
+// KeyMisused reports that an Op's key was first used for something else. Execute
+// finds that out by itself; this is for requests that are refused before it.
+func (e *Engine) KeyMisused(ctx context.Context, op Op) error {
+	if op.Key == "" {
+		return nil
+	}
+	return e.Store.View(ctx, op.Merchant, func(r store.Reader) error {
+		a, err := r.Answer(op.Key)
+		if errors.Is(err, store.ErrNotFound) || err == nil && e.Clock.Now().Sub(a.Created) > answerKept {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return misused(a, op)
+	})
 }
 
 func (t *Tx) answer(op Op) store.Answer {

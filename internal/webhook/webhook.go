@@ -45,9 +45,6 @@ type Front interface {
 	Sign(r store.Reader, endpoint string, body []byte, wall time.Time) (http.Header, error)
 	// RetryAfter returns how long after the n-th attempt (from 1) to try again.
 	RetryAfter(live bool, n int) (time.Duration, bool)
-	// Answered is called when a delivery reached its end for the endpoint, in
-	// the transaction that records it.
-	Answered(tx store.Tx, d store.Delivery) error
 }
 
 // Payload is what a delivery job carries.
@@ -171,11 +168,6 @@ func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front F
 		}
 		if err := tx.UpdateDelivery(dv); err != nil {
 			return err
-		}
-		if dv.State != Pending {
-			if err := front.Answered(tx, dv); err != nil {
-				return err
-			}
 		}
 		if !planned {
 			return tx.DeleteJob(j.ID)

@@ -144,7 +144,7 @@ func (a *API) serve(ep endpoint) http.Handler {
 		reply, err := a.handle(c, ep, r, h)
 		logged.Account, logged.ErrorCode = c.principal.account, c.refused
 		if err != nil {
-			we := translate(err)
+			we := c.elsewhere(translate(err))
 			if we.status >= 500 {
 				a.log.Error("request failed", "request_id", c.requestID, "route", c.route, "error", err)
 			}
@@ -255,19 +255,17 @@ func isMultipart(r *http.Request) bool {
 
 // change runs a writing endpoint once per idempotency key.
 func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
-	s, err := ep.write(c)
-	if err != nil {
-		if w := new(wireError); c.key != "" && errors.As(err, &w) && !w.keep {
-			// A refused request is still told that its key was used differently.
-			if kerr := a.keyMisused(c); kerr != nil {
-				return engine.Reply{}, kerr
-			}
-		}
-		return engine.Reply{}, err
-	}
 	op := engine.Op{
 		Merchant: c.principal.merchantID, Cause: engine.Cause{RequestID: c.requestID, IdempotencyKey: c.key},
 		Key: c.key, Endpoint: c.route, Fingerprint: c.fingerprint(),
+	}
+	s, err := ep.write(c)
+	if err != nil {
+		// A refused request is still told that its key was used differently.
+		if kerr := a.engine.KeyMisused(c.ctx, op); kerr != nil {
+			return engine.Reply{}, keyError(kerr, c)
+		}
+		return engine.Reply{}, err
 	}
 	var refusal *wireError
 	op.Begin = func(t *engine.Tx) error {
@@ -286,7 +284,7 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 		if refusal == nil {
 			o, err := s.finish(t)
 			if err == nil {
-				if err = c.applyExpand(t, t.Who, t.At, o, ep); err == nil {
+				if err = c.expandAll(c.in(t), o); err == nil {
 					return engine.Reply{Status: 200, Body: encode(o), Keep: true}, nil
 				}
 			}
@@ -300,41 +298,18 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 		return engine.Reply{Status: refusal.status, Keep: true, Body: refusal.envelope(c.requestID, a.config.BaseURL, t.Wall)}, nil
 	}
 	reply, err := a.engine.Execute(c.ctx, op)
-	if w := translateKey(err, c); w != nil {
-		return engine.Reply{}, w
-	}
-	return reply, err
+	return reply, keyError(err, c)
 }
 
-func (a *API) keyMisused(c *call) *wireError {
-	var stored store.Answer
-	if err := a.engine.Store.View(c.ctx, c.principal.merchantID, func(r store.Reader) (err error) {
-		stored, err = r.Answer(c.key)
-		return err
-	}); err != nil || a.engine.Clock.Now().Sub(stored.Created) > 24*time.Hour {
-		return nil
-	}
-	if stored.Endpoint != c.route {
-		return otherEndpoint(stored.Endpoint, c)
-	}
-	if stored.Fingerprint != c.fingerprint() {
-		return &wireError{status: 400, typ: "idempotency_error", message: fmt.Sprintf("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", c.key)}
-	}
-	return nil
-}
-
-// translateKey turns a key used for another endpoint into its wire error, which
-// names both paths.
-func translateKey(err error, c *call) *wireError {
+// keyError gives the error about a key used for another endpoint its wire form,
+// which names both paths; it leaves other errors alone.
+func keyError(err error, c *call) error {
 	if faultCode(err) != engine.CodeKeyEndpoint {
-		return nil
+		return err
 	}
-	return otherEndpoint(faultMessage(err), c)
-}
-
-func otherEndpoint(first string, c *call) *wireError {
-	path := func(route string) string { _, p, _ := strings.Cut(route, " "); return p }
-	return &wireError{status: 400, typ: "idempotency_error", message: fmt.Sprintf("Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s' vs '%s'). Try using a key other than '%s' if you meant to execute a different request.", path(first), path(c.route), c.key)}
+	_, first, _ := cutRoute(faultMessage(err))
+	_, now, _ := cutRoute(c.route)
+	return &wireError{status: 400, typ: "idempotency_error", message: fmt.Sprintf("Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s' vs '%s'). Try using a key other than '%s' if you meant to execute a different request.", first, now, c.key)}
 }
 
 func (c *call) fingerprint() string {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/ledger"
 	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 )
 
@@ -13,11 +14,7 @@ import (
 // its payment.
 func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
 	net := map[money.Currency]int64{}
-	if err := each(r, kindTransaction, func(v *view, id string) error {
-		row, err := v.Resource(kindTransaction, id)
-		if err != nil {
-			return err
-		}
+	if err := each(r, kindTransaction, func(row resource.Row) error {
 		b, err := decodeBody[transactionBody](row)
 		net[b.Currency] += b.Amount - b.Fee
 		return err
@@ -42,13 +39,9 @@ func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
 		return err
 	}
 	for _, kind := range []string{kindSource, kindCharge} {
-		if err := each(r, kind, func(v *view, id string) error {
-			row, err := v.Resource(kind, id)
-			if err != nil {
-				return err
-			}
-			if _, err := v.Payment(row.Payment); err != nil {
-				return fmt.Errorf("%s has no payment: %w", id, err)
+		if err := each(r, kind, func(row resource.Row) error {
+			if _, err := r.Payment(row.Payment); err != nil {
+				return fmt.Errorf("%s has no payment: %w", row.ID, err)
 			}
 			return nil
 		}); err != nil {
@@ -59,8 +52,7 @@ func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
 }
 
 // each walks all rows of a kind.
-func each(r store.Reader, kind string, fn func(v *view, id string) error) error {
-	v := &view{Reader: r}
+func each(r store.Reader, kind string, fn func(row resource.Row) error) error {
 	for before := ""; ; {
 		rows, err := r.Resources(store.List{Kind: kind, Before: before, Limit: 1000})
 		if err != nil || len(rows) == 0 {
@@ -68,7 +60,7 @@ func each(r store.Reader, kind string, fn func(v *view, id string) error) error 
 		}
 		for _, row := range rows {
 			before = row.Sort
-			if err := fn(v, row.ID); err != nil {
+			if err := fn(row); err != nil {
 				return err
 			}
 		}

@@ -93,7 +93,7 @@ func listTransactions(c *call) (obj, error) {
 	if filters[0] != "" {
 		key = "source"
 	}
-	keep := func(r resource.Row) bool {
+	keep := func(_ *view, r resource.Row) bool {
 		b, err := decodeBody[transactionBody](r)
 		return err == nil && (filters[1] == "" || b.Currency.Lower() == filters[1]) && (filters[2] == "" || b.Type == filters[2])
 	}

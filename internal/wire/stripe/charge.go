@@ -329,13 +329,13 @@ func retrieveCharge(c *call) (obj, error) {
 
 func listCharges(c *call) (obj, error) {
 	if customer := c.params.Get("customer").String(); customer != "" {
-		return c.filtered(kindCharge, "charge", "", "", func(r resource.Row) bool {
+		return c.filtered(kindCharge, "charge", "", "", func(_ *view, r resource.Row) bool {
 			b, err := decodeBody[chargeBody](r)
 			return err == nil && b.Customer == customer
 		}, (*view).chargeOf)
 	}
 	if group := c.params.Get("transfer_group").String(); group != "" {
-		return c.filtered(kindCharge, "charge", "", "", func(r resource.Row) bool {
+		return c.filtered(kindCharge, "charge", "", "", func(_ *view, r resource.Row) bool {
 			b, err := decodeBody[chargeBody](r)
 			return err == nil && b.TransferGroup == group
 		}, (*view).chargeOf)

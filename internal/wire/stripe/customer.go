@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/ducatpay/ducat/internal/engine"
@@ -134,7 +135,7 @@ func listCustomers(c *call) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.filtered(kindCustomer, "customer", "", "", func(r resource.Row) bool {
+	return c.filtered(kindCustomer, "customer", "", "", func(_ *view, r resource.Row) bool {
 		b, err := decodeBody[customerBody](r)
 		return err == nil && !b.Deleted && (!filtered || b.Email == email)
 	}, (*view).renderCustomer)
@@ -165,7 +166,7 @@ func updateCustomer(c *call) (step, error) {
 				return err
 			}
 			if byDefault != "" {
-				if !contains(b.Sources, byDefault) {
+				if !slices.Contains(b.Sources, byDefault) {
 					return c.notLinked(id, byDefault)
 				}
 				b.DefaultSource = byDefault
@@ -207,15 +208,6 @@ func deleteCustomer(c *call) (step, error) {
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).customer(id) },
 	}, nil
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *call) notLinked(customerID, sourceID string) *wireError {
@@ -331,7 +323,7 @@ func (c *call) attached(r store.Reader, customerID, sourceID string) (resource.R
 	if err != nil {
 		return row, b, err
 	}
-	if !contains(b.Sources, sourceID) {
+	if !slices.Contains(b.Sources, sourceID) {
 		e := c.notLinked(customerID, sourceID)
 		e.status, e.code, e.param = 404, "resource_missing", "id"
 		e.message = "No such source: '" + sourceID + "'"

@@ -309,16 +309,20 @@ func updateDispute(c *call) (step, error) {
 	}, nil
 }
 
+// disputeParts loads what belongs to a dispute's row.
+func disputeParts(t *engine.Tx, row resource.Row) (b disputeBody, p *payment.Payment, d payment.Dispute, err error) {
+	if b, err = decodeBody[disputeBody](row); err != nil {
+		return b, nil, d, err
+	}
+	if p, err = t.LoadPayment(row.Payment); err != nil {
+		return b, nil, d, err
+	}
+	d, err = t.Dispute(b.Core)
+	return b, p, d, err
+}
+
 func (c *call) changeDispute(t *engine.Tx, row resource.Row, hasEvidence, submit bool) error {
-	b, err := decodeBody[disputeBody](row)
-	if err != nil {
-		return err
-	}
-	p, err := t.LoadPayment(row.Payment)
-	if err != nil {
-		return err
-	}
-	d, err := t.Dispute(b.Core)
+	b, p, d, err := disputeParts(t, row)
 	if err != nil {
 		return err
 	}
@@ -381,15 +385,7 @@ func closeDispute(c *call) (step, error) {
 				return err
 			}
 			rowID = row.ID
-			b, err := decodeBody[disputeBody](row)
-			if err != nil {
-				return err
-			}
-			p, err := t.LoadPayment(row.Payment)
-			if err != nil {
-				return err
-			}
-			d, err := t.Dispute(b.Core)
+			_, p, d, err := disputeParts(t, row)
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,9 @@ type wireError struct {
 	decline string
 	charge  string
 	retry   string // Stripe-Should-Retry, "" to leave it out
-	keep    bool   // stored under the idempotency key: execution had begun
+	kind    string // of the row that is missing here and may exist in the other mode
+	id      string
+	keep    bool // stored under the idempotency key: execution had begun
 }
 
 // Error implements error.

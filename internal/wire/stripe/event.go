@@ -143,17 +143,23 @@ func (v *view) event(row resource.Row) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	ds, err := v.Deliveries(row.ID, "", "", deliveriesMax)
+	pending, err := v.undelivered(row.ID)
 	if err != nil {
 		return nil, err
 	}
-	pending := 0
+	return renderEvent(row, b, v.merchant.Live, pending)
+}
+
+// undelivered counts an event's deliveries that have not succeeded.
+func (v *view) undelivered(eventID string) (int, error) {
+	ds, err := v.Deliveries(eventID, "", "", deliveriesMax)
+	n := 0
 	for _, d := range ds {
 		if d.State != webhook.Delivered {
-			pending++
+			n++
 		}
 	}
-	return renderEvent(row, b, v.merchant.Live, pending)
+	return n, err
 }
 
 func retrieveEvent(c *call) (obj, error) {
@@ -203,8 +209,7 @@ func listEvents(c *call) (obj, error) {
 	if typ == "" && types == nil && !filterDelivery {
 		return c.page(kindEvent, "event", "", "", (*view).event)
 	}
-	var deliveries func(eventID string) bool
-	keep := func(r resource.Row) bool {
+	keep := func(v *view, r resource.Row) bool {
 		b, err := decodeBody[eventBody](r)
 		if err != nil {
 			return false
@@ -217,25 +222,13 @@ func listEvents(c *call) (obj, error) {
 		if types != nil && !slices.Contains(types, b.Type) {
 			return false
 		}
-		return !filterDelivery || deliveries(r.ID) == success
-	}
-	if filterDelivery {
-		deliveries = func(eventID string) bool { return c.delivered(eventID) }
+		if !filterDelivery {
+			return true
+		}
+		pending, err := v.undelivered(r.ID)
+		return err == nil && (pending == 0) == success
 	}
 	return c.filtered(kindEvent, "event", "", "", keep, (*view).event)
-}
-
-// delivered reports whether every delivery of an event succeeded.
-func (c *call) delivered(eventID string) bool {
-	ok := true
-	_ = c.view(func(v *view) error {
-		ds, err := v.Deliveries(eventID, "", "", deliveriesMax)
-		for _, d := range ds {
-			ok = ok && d.State == webhook.Delivered
-		}
-		return err
-	})
-	return ok
 }
 
 // retryEvent delivers an event again (stripe-platform §16.4).

@@ -3,9 +3,7 @@ package stripe
 import (
 	"errors"
 	"strings"
-	"time"
 
-	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
 )
@@ -84,21 +82,11 @@ func canExpand(object string, parts []string) bool {
 	return true
 }
 
-// applyExpand replaces ids by objects in an answer.
-func (c *call) applyExpand(r store.Reader, m merchant.Merchant, at time.Time, o obj, _ endpoint) error {
-	v := &view{Reader: r, api: c.api, merchant: m, at: at, version: c.version}
-	for _, p := range c.expand {
-		if err := v.expandPath(o, strings.Split(p, ".")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *call) applyExpandList(v *view, data []any) error {
-	for _, d := range data {
+// expandAll replaces ids by objects in an answer, or in each of a list's.
+func (c *call) expandAll(v *view, objects ...any) error {
+	for _, o := range objects {
 		for _, p := range c.expand {
-			if err := v.expandPath(d.(obj), strings.Split(p, ".")); err != nil {
+			if err := v.expandPath(o.(obj), strings.Split(p, ".")); err != nil {
 				return err
 			}
 		}
@@ -113,7 +101,7 @@ func (c *call) single(render func(v *view) (obj, error)) (obj, error) {
 		if o, err = render(v); err != nil {
 			return err
 		}
-		return c.applyExpand(v.Reader, v.merchant, v.at, o, endpoint{})
+		return c.expandAll(v, o)
 	})
 	return o, err
 }

@@ -305,7 +305,3 @@ func (a *API) RetryAfter(live bool, n int) (time.Duration, bool) {
 	}
 	return table[n-1], true
 }
-
-// Answered implements webhook.Front; pending_webhooks is counted when it is
-// asked for.
-func (a *API) Answered(store.Tx, store.Delivery) error { return nil }

@@ -95,7 +95,7 @@ func (c *call) page(kind, label, key, value string, render func(v *view, r resou
 }
 
 // filtered is page with a predicate the index does not know.
-func (c *call) filtered(kind, label, key, value string, keep func(r resource.Row) bool, render func(v *view, r resource.Row) (obj, error)) (obj, error) {
+func (c *call) filtered(kind, label, key, value string, keep func(v *view, r resource.Row) bool, render func(v *view, r resource.Row) (obj, error)) (obj, error) {
 	l, err := c.listing()
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (c *call) filtered(kind, label, key, value string, keep func(r resource.Row
 			}
 			data = append(data, o)
 		}
-		return c.applyExpandList(v, data)
+		return c.expandAll(v, data...)
 	})
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (c *call) filtered(kind, label, key, value string, keep func(r resource.Row
 }
 
 // collect reads until the page is full of rows that keep accepts.
-func collect(v *view, q store.List, keep func(r resource.Row) bool) ([]resource.Row, error) {
+func collect(v *view, q store.List, keep func(v *view, r resource.Row) bool) ([]resource.Row, error) {
 	var out []resource.Row
 	want := q.Limit
 	if keep != nil {
@@ -162,7 +162,7 @@ func collect(v *view, q store.List, keep func(r resource.Row) bool) ([]resource.
 		}
 		var hits []resource.Row
 		for _, r := range rows {
-			if keep(r) {
+			if keep(v, r) {
 				hits = append(hits, r)
 			}
 		}

@@ -296,9 +296,9 @@ func listPayouts(c *call) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	var keep func(r resource.Row) bool
+	var keep func(v *view, r resource.Row) bool
 	if byStatus || destination != "" || arrives != nil {
-		keep = func(r resource.Row) bool {
+		keep = func(_ *view, r resource.Row) bool {
 			b, err := decodeBody[payoutBody](r)
 			return err == nil && (!byStatus || string(b.Payout.State) == status) && (destination == "" || b.Destination == destination) &&
 				(arrives == nil || arrives(b.Payout.Arrival.Unix()))
@@ -416,15 +416,15 @@ func auditPayouts(r store.Reader, balances ledger.Balances) error {
 		planned[j.ID] = true
 	}
 	left := map[money.Currency]int64{}
-	if err := each(r, kindPayout, func(v *view, id string) error {
-		_, b, err := payoutOf(v, id)
+	if err := each(r, kindPayout, func(row resource.Row) error {
+		b, err := decodeBody[payoutBody](row)
 		p := b.Payout
 		switch p.State {
 		case engine.PayoutFailed, engine.PayoutCanceled:
 			return err
 		case engine.PayoutPending, engine.PayoutInTransit:
-			if !planned["payout:"+id] {
-				return fmt.Errorf("payout %s is %s, but nothing is planned for it", id, p.State)
+			if !planned["payout:"+row.ID] {
+				return fmt.Errorf("payout %s is %s, but nothing is planned for it", row.ID, p.State)
 			}
 		case engine.PayoutPaid:
 		}

@@ -366,9 +366,6 @@ func newRow(t *engine.Tx, kind, rowID, paymentID string, body []byte, keys ...re
 }
 
 func retrieveSource(c *call) (obj, error) {
-	if err := c.api.lapse(c, c.path("id")); err != nil {
-		return nil, err
-	}
 	secret, set, err := text(c.params.Get("client_secret"), "client_secret", 0)
 	if err != nil {
 		return nil, err
@@ -376,11 +373,23 @@ func retrieveSource(c *call) (obj, error) {
 	if c.principal.public && !set {
 		return nil, missingParam("client_secret")
 	}
-	return c.single(func(v *view) (obj, error) {
-		o, err := v.source(c.path("id"), c.principal.public)
+	overdue := ""
+	look := func(v *view) (obj, error) {
+		row, err := v.Resource(kindSource, c.path("id"))
 		if errors.Is(err, store.ErrNotFound) {
 			return nil, c.unknown(404, kindSource, "source", "source", c.path("id"))
 		}
+		if err != nil {
+			return nil, err
+		}
+		p, err := v.Payment(row.Payment)
+		if err != nil {
+			return nil, err
+		}
+		if p.Overdue(v.at) {
+			overdue = p.ID
+		}
+		o, err := v.renderSource(row, &p, c.principal.public)
 		if err != nil {
 			return nil, err
 		}
@@ -389,57 +398,50 @@ func retrieveSource(c *call) (obj, error) {
 			return nil, noSuch(404, "source", "source", c.path("id"))
 		}
 		return o, nil
-	})
-}
-
-// lapse applies an overdue deadline before a source is shown.
-func (a *API) lapse(c *call, sourceID string) error {
-	var paymentID string
-	if err := c.view(func(v *view) error {
-		row, err := v.Resource(kindSource, sourceID)
-		if err != nil {
-			return err
-		}
-		p, err := v.Payment(row.Payment)
-		if err == nil && p.Overdue(v.at) {
-			paymentID = p.ID
-		}
-		return err
-	}); err != nil {
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		return err
 	}
-	if paymentID == "" {
-		return nil
+	o, err := c.single(look)
+	if err != nil || overdue == "" {
+		return o, err
 	}
-	return a.engine.Update(c.ctx, c.principal.merchantID, engine.Cause{}, func(t *engine.Tx) error {
-		p, err := t.LoadPayment(paymentID)
+	// Its deadline has come and no timer has told yet: apply it, and look again.
+	if err := c.api.engine.Update(c.ctx, c.principal.merchantID, engine.Cause{}, func(t *engine.Tx) error {
+		p, err := t.LoadPayment(overdue)
 		if err != nil {
 			return err
 		}
 		_, err = t.Lapse(p)
 		return err
-	})
+	}); err != nil {
+		return nil, err
+	}
+	return c.single(look)
 }
 
-// unknown is the error for an id that is not there; it says so if the object
-// exists in the account's other mode (stripe-platform §3.5).
+// unknown is the error for an id that is not there. Whether the object exists in
+// the account's other mode is found out when no transaction is open any more:
+// see elsewhere.
 func (c *call) unknown(status int, kind, label, param, rowID string) error {
 	e := noSuch(status, label, param, rowID)
-	err := c.api.engine.Store.View(c.ctx, c.principal.other(), func(r store.Reader) error {
-		_, err := r.Resource(kind, rowID)
-		return err
-	})
-	if err == nil {
-		there, here := "live", "test"
-		if c.principal.live {
-			there, here = here, there
-		}
-		e.message += fmt.Sprintf("; a similar object exists in %s mode, but a %s mode key was used to make this request.", there, here)
-	}
+	e.kind, e.id = kind, rowID
 	return e
+}
+
+// elsewhere completes the error about a missing object that exists in the
+// account's other mode (stripe-platform §3.5).
+func (c *call) elsewhere(e *wireError) *wireError {
+	if e.kind == "" || c.api.engine.Store.View(c.ctx, c.principal.other(), func(r store.Reader) error {
+		_, err := r.Resource(e.kind, e.id)
+		return err
+	}) != nil {
+		return e
+	}
+	there, here := "live", "test"
+	if c.principal.live {
+		there, here = here, there
+	}
+	full := *e
+	full.message += fmt.Sprintf("; a similar object exists in %s mode, but a %s mode key was used to make this request.", there, here)
+	return &full
 }
 
 func updateSource(c *call) (step, error) {

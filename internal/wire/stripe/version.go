@@ -37,7 +37,6 @@ const (
 	versionDestination       = "2024-01-01" // refund.destination_details
 	versionNoTotalCount      = "2022-11-15" // nested lists lose total_count
 	versionNoCustomerSources = "2020-08-27" // customer.sources only when expanded
-	versionNotRequired       = "2017-08-15"
 	versionRecentMembers     = "2024-09-30" // allow_redisplay, tax_id, balance_type, …
 )
 
