@@ -459,7 +459,7 @@ func restart(t *testing.T, bin, db string) {
 		t.Fatal(err)
 	}
 	balance := w.balance(t, "usd")
-	p.stop(t)
+	p.stop()
 
 	p = serve(t, bin, db)
 	w.base, w.server = p.url, dial(p.url, w.sk)

@@ -5,6 +5,7 @@
 package bench
 
 import (
+	"log"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/pgtest"
 	"github.com/ducatpay/ducat/internal/server"
+	"github.com/ducatpay/ducat/internal/servertest"
 	"github.com/ducatpay/ducat/internal/store/sqlite"
 )
 
@@ -26,10 +28,12 @@ const clients = 16
 
 // TestMain removes what was built. A PostgreSQL that was started removes itself.
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if built != "" {
-		_ = os.RemoveAll(built)
+	var err error
+	if directory, err = os.MkdirTemp("", "bench"); err != nil {
+		log.Fatal(err)
 	}
+	code := m.Run()
+	_ = os.RemoveAll(directory)
 	os.Exit(code)
 }
 
@@ -40,9 +44,9 @@ func TestMain(m *testing.M) {
 func BenchmarkCreateSource(b *testing.B) {
 	address, cmd, _ := ducat(b, "sqlite:"+filepath.Join(b.TempDir(), "x.db"))
 	us := &side{address: address, cmd: cmd}
-	them := &side{address: freeAddress(b)}
+	them := &side{address: servertest.FreeAddress(b)}
 	_, port, _ := strings.Cut(them.address, ":")
-	them.cmd, _ = launch(b, them.address, program(b, "stripe-mock"), "-http-port", port)
+	them.cmd, _ = launch(b, them.address, program(b, "github.com/stripe/stripe-mock"), "-http-port", port)
 	for _, s := range []*side{us, them} {
 		s.create(b, 500)
 		s.load, s.cpu = load{}, 0

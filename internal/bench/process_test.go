@@ -3,56 +3,34 @@ package bench
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/ducatpay/ducat/internal/servertest"
 )
 
 // patience bounds every wait.
 const patience = 30 * time.Second
 
-// built is where the programs are, once there are any.
-var built string
+// directory is where the programs are, and built holds the paths of those that
+// have been needed.
+var (
+	directory string
+	built     = map[string]string{}
+)
 
-// programs builds ducat and its peer once per run.
-var programs = sync.OnceValue(func() (err error) {
-	if built, err = os.MkdirTemp("", "bench"); err != nil {
-		return err
-	}
-	for _, p := range []struct{ name, path string }{{"ducat", "github.com/ducatpay/ducat/cmd/ducat"}, {"stripe-mock", "github.com/stripe/stripe-mock"}} {
-		build := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(built, p.name), p.path)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", p.name, err, out)
-		}
-	}
-	return nil
-})
-
-func program(b *testing.B, name string) string {
+// program builds a command once per run. Benchmarks run one after the other.
+func program(b *testing.B, pkg string) string {
 	b.Helper()
-	if err := programs(); err != nil {
-		b.Fatal(err)
+	if built[pkg] == "" {
+		built[pkg] = servertest.Build(b, directory, pkg)
 	}
-	return filepath.Join(built, name)
-}
-
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return built[pkg]
 }
 
 // launch starts a server and returns its process when it gives its first
@@ -93,8 +71,8 @@ func halt(cmd *exec.Cmd) {
 // the request log.
 func ducat(b *testing.B, db string) (address string, cmd *exec.Cmd, took time.Duration) {
 	b.Helper()
-	address = freeAddress(b)
-	cmd, took = launch(b, address, program(b, "ducat"), "serve", "--listen", address, "--db", db, "--log-level", "error")
+	address = servertest.FreeAddress(b)
+	cmd, took = launch(b, address, program(b, "github.com/ducatpay/ducat/cmd/ducat"), "serve", "--listen", address, "--db", db, "--log-level", "error")
 	return address, cmd, took
 }
 

@@ -2,8 +2,10 @@ package crash
 
 import (
 	"database/sql"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	_ "modernc.org/sqlite"             // for "sqlite"
 
 	"github.com/ducatpay/ducat/internal/pgtest"
+	"github.com/ducatpay/ducat/internal/servertest"
 )
 
 const (
@@ -19,6 +22,8 @@ const (
 	accounts = 4
 	// answersMax is how many answers a life can give before it is killed.
 	answersMax = 300
+	// patience bounds every wait. Nothing is expected to take this long.
+	patience = 15 * time.Second
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -44,16 +49,17 @@ func torment(t *testing.T, db string, open func() (*sql.DB, error)) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 0))
-	in := &installation{bin: build(t), db: db, address: freeAddress(t)}
+	// The address is kept over restarts, so that those given to payers stay good.
+	in := &servertest.Installation{Bin: servertest.Ducat(t), DB: db, Address: servertest.FreeAddress(t), Flags: []string{"--log-level", "error"}}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("what the server said last:\n%s", in.log.tail(8<<10))
+			t.Logf("what the server said last:\n%s", in.Log.Tail(8<<10))
 		}
 	})
 
-	p := in.start(t)
-	p.up(t)
-	s := newShop(t, "http://"+in.address, accounts)
+	p := in.Start(t)
+	p.Up(t)
+	s := newShop(t, "http://"+in.Address, accounts)
 	s.register()
 
 	s.open(sellers)
@@ -63,42 +69,47 @@ func torment(t *testing.T, db string, open func() (*sql.DB, error)) {
 		if chance.IntN(2) == 0 { // answers come right after commits; other moments count as well
 			<-time.After(time.Duration(chance.IntN(5000)) * time.Microsecond)
 		}
-		p.kill()
+		p.Kill()
 		s.died()
-		<-p.ended
+		<-p.Ended
 		t.Logf("round %d: killed after %d answers", round, answers)
 		if round%3 == 2 { // also while it starts, and takes up what was left
-			p = in.start(t)
+			p = in.Start(t)
 			<-time.After(time.Duration(chance.IntN(100)) * time.Millisecond)
-			p.kill()
-			<-p.ended
+			p.Kill()
+			<-p.Ended
 		}
 		if round == rounds-1 {
 			// What a dead process had in hand is taken up when its lease lapses,
 			// two minutes later. This is those two minutes.
 			lapse(t, open)
 		}
-		p = in.start(t)
-		p.up(t)
+		p = in.Start(t)
+		p.Up(t)
 	}
 	s.close()
 	s.settle()
 	s.later()
 	orders, refunds := s.audit()
 	t.Logf("%d orders, %d refunds; %d answers, of which %d were lost", orders, refunds, s.answers.Load(), s.lost.Load())
-	p.stop(t)
-	in.verify(t, orders, refunds)
+	p.Stop(t)
+	// The books speak of what was acknowledged, and of nothing nobody was told of.
+	said := in.Verify(t)
+	if want := fmt.Sprintf(" %d payments, %d refunds", orders, refunds); !strings.Contains(said, want) {
+		t.Errorf("ducat verify: %s, want%s", said, want)
+	}
+	t.Log(said)
 }
 
 // await waits for a number of answers.
-func (s *shop) await(t *testing.T, p *process, answers int) {
+func (s *shop) await(t *testing.T, p *servertest.Process, answers int) {
 	t.Helper()
 	deadline := time.After(patience)
 	for range answers {
 		select {
 		case <-s.acked:
-		case <-p.ended:
-			t.Fatalf("ducat ended by itself: %v", p.err)
+		case <-p.Ended:
+			t.Fatalf("ducat ended by itself: %v", p.Err)
 		case <-deadline:
 			t.Fatal("the server answers nobody")
 		}
