@@ -66,6 +66,16 @@ func (t *Tx) UpdateResource(r resource.Row) error {
 	return nil
 }
 
+// RekeyResource implements store.Tx.
+func (t *Tx) RekeyResource(r resource.Row, keys []resource.Key) error {
+	if err := t.Tx.RekeyResource(r, keys); err != nil {
+		return err
+	}
+	r.Version, r.Keys = r.Version+1, keys
+	t.remember(r)
+	return nil
+}
+
 // DeleteResource implements store.Tx.
 func (t *Tx) DeleteResource(kind, id string) error {
 	delete(t.rows, rowKey{kind, id})

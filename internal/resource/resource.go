@@ -19,7 +19,7 @@ type Row struct {
 	Created time.Time
 	Version int64 // 1 when first stored; every update expects the version it read
 	Body    []byte
-	Keys    []Key // further ways to find it; written with the row, never changed
+	Keys    []Key // further ways to find it; an ordinary update leaves them alone
 }
 
 // Key is a name and value a row can be found or filtered by, such as

@@ -134,11 +134,12 @@ type Attempt struct {
 // List asks for rows of a kind, newest first (by Sort, descending).
 type List struct {
 	Kind       string
-	Key, Value string // only rows having this resource.Key; "" for all
-	Before     string // only Sort < Before; "" for no bound
-	After      string // only Sort > After; "" for no bound
-	From       string // only Sort >= From
-	Oldest     bool   // take the oldest rows of the range instead of the newest; still returned newest first
+	Key, Value string         // only rows having this resource.Key; "" for all
+	And        []resource.Key // and each of these; Key should be the one that fewest rows have
+	Before     string         // only Sort < Before; "" for no bound
+	After      string         // only Sort > After; "" for no bound
+	From       string         // only Sort >= From
+	Oldest     bool           // take the oldest rows of the range instead of the newest; still returned newest first
 	Limit      int
 }
 
@@ -186,6 +187,9 @@ type Tx interface {
 
 	InsertResource(r resource.Row) error // ErrExists if id or Sort is taken
 	UpdateResource(r resource.Row) error // body and payment, expecting r.Version
+	// RekeyResource is UpdateResource with other keys: r is the row as it was
+	// read, r.Keys the stored ones, keys those it has from now on.
+	RekeyResource(r resource.Row, keys []resource.Key) error
 	DeleteResource(kind, id string) error
 
 	InsertPayment(p payment.Payment) error // stored with version 1

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/store/sqlstore"
 )
@@ -61,6 +62,10 @@ func TestPlans(t *testing.T) {
 			_, err := r.Resources(store.List{Kind: "k", Key: "n", Value: "v", Limit: 3})
 			return err
 		}, "SEARCH k USING PRIMARY KEY (merchant=? AND kind=? AND name=? AND value=? AND sort>? AND sort<?)"},
+		"several keys": {func(r store.Reader) error {
+			_, err := r.Resources(store.List{Kind: "k", Key: "n", Value: "v", And: []resource.Key{{Name: "o", Value: "w"}}, Limit: 3})
+			return err
+		}, "SEARCH o EXISTS USING PRIMARY KEY (merchant=? AND kind=? AND name=? AND value=? AND sort=?)"},
 	} {
 		var plans []string
 		st := sqlstore.New(planning{s.engine, &plans}, dialect)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/resource"
@@ -99,14 +101,24 @@ func (t *Tx) list(q store.List) (sql string, args []any) {
 		order = ""
 	}
 	args = []any{t.merchant, q.Kind, low, high, int64(max(q.Limit, 0))}
+	if q.Key == "" && len(q.And) > 0 {
+		q.Key, q.Value, q.And = q.And[0].Name, q.And[0].Value, q.And[1:]
+	}
 	if q.Key == "" {
 		return `select ` + resourceColumns + ` from resource r where r.merchant = $1 and r.kind = $2
 and r.sort` + above + ` and r.sort < $4 order by r.sort` + order + ` limit $5`, args
 	}
+	args = append(args, q.Key, q.Value)
+	also := ""
+	for _, k := range q.And {
+		also += fmt.Sprintf(` and exists (select 1 from resource_key o where o.merchant = $1 and o.kind = $2
+and o.name = $%d and o.value = $%d and o.sort = k.sort)`, len(args)+1, len(args)+2)
+		args = append(args, k.Name, k.Value)
+	}
 	return `select ` + resourceColumns + ` from resource_key k
 join resource r on r.merchant = k.merchant and r.kind = k.kind and r.sort = k.sort
 where k.merchant = $1 and k.kind = $2 and k.name = $6 and k.value = $7
-and k.sort` + above + ` and k.sort < $4 order by k.sort` + order + ` limit $5`, append(args, q.Key, q.Value)
+and k.sort` + above + ` and k.sort < $4` + also + ` order by k.sort` + order + ` limit $5`, args
 }
 
 // InsertResource implements store.Tx.
@@ -126,10 +138,32 @@ func (t *Tx) InsertResource(r resource.Row) error {
 			return err
 		}
 	}
-	for _, k := range r.Keys {
-		err := t.exec(`insert into resource_key (merchant, kind, name, value, sort) values ($1, $2, $3, $4, $5)
-on conflict (merchant, kind, name, value, sort) do nothing`, t.merchant, r.Kind, k.Name, k.Value, r.Sort)
-		if err != nil {
+	return t.insertKeys(r, r.Keys)
+}
+
+// keysAtOnce is how many keys go into one statement.
+const keysAtOnce = 8
+
+func (t *Tx) insertKeys(r resource.Row, keys []resource.Key) error {
+	for some := range slices.Chunk(keys, keysAtOnce) {
+		var values []string
+		args := []any{t.merchant, r.Kind, r.Sort}
+		for _, k := range some {
+			values = append(values, fmt.Sprintf("($1, $2, $%d, $%d, $3)", len(args)+1, len(args)+2))
+			args = append(args, k.Name, k.Value)
+		}
+		if err := t.exec(`insert into resource_key (merchant, kind, name, value, sort) values `+strings.Join(values, ", ")+`
+on conflict (merchant, kind, name, value, sort) do nothing`, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Tx) deleteKeys(r resource.Row, keys []resource.Key) error {
+	for _, k := range keys {
+		if err := t.exec(`delete from resource_key where merchant = $1 and kind = $2 and name = $3 and value = $4 and sort = $5`,
+			t.merchant, r.Kind, k.Name, k.Value, r.Sort); err != nil {
 			return err
 		}
 	}
@@ -143,6 +177,33 @@ where merchant = $1 and kind = $2 and sort = $3 and id = $4 and version = $5`,
 		t.merchant, r.Kind, r.Sort, r.ID, r.Version, r.Payment, r.Body)
 }
 
+// RekeyResource implements store.Tx.
+func (t *Tx) RekeyResource(r resource.Row, keys []resource.Key) error {
+	stored, err := encodeKeys(keys)
+	if err != nil {
+		return t.fail(err)
+	}
+	if err := t.execOne(`update resource set payment = $6, body = $7, keys = $8, version = version + 1
+where merchant = $1 and kind = $2 and sort = $3 and id = $4 and version = $5`,
+		t.merchant, r.Kind, r.Sort, r.ID, r.Version, r.Payment, r.Body, stored); err != nil {
+		return err
+	}
+	if err := t.deleteKeys(r, without(r.Keys, keys)); err != nil {
+		return err
+	}
+	return t.insertKeys(r, without(keys, r.Keys))
+}
+
+// without returns the keys that are not among others.
+func without(keys, others []resource.Key) (left []resource.Key) {
+	for _, k := range keys {
+		if !slices.Contains(others, k) {
+			left = append(left, k)
+		}
+	}
+	return left
+}
+
 // DeleteResource implements store.Tx. Deleting what is not there does nothing.
 func (t *Tx) DeleteResource(kind, name string) error {
 	r, err := t.Resource(kind, name)
@@ -152,12 +213,8 @@ func (t *Tx) DeleteResource(kind, name string) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range r.Keys {
-		err := t.exec(`delete from resource_key where merchant = $1 and kind = $2 and name = $3 and value = $4 and sort = $5`,
-			t.merchant, kind, k.Name, k.Value, r.Sort)
-		if err != nil {
-			return err
-		}
+	if err := t.deleteKeys(r, r.Keys); err != nil {
+		return err
 	}
 	if err := t.exec(`delete from resource_id where merchant = $1 and kind = $2 and id = $3`, t.merchant, kind, name); err != nil {
 		return err

@@ -130,6 +130,66 @@ func windows(f *fixture) {
 	}
 }
 
+// rekeyed: keys follow a row's state, and several can be asked for at once.
+func rekeyed(f *fixture) {
+	var rows []resource.Row
+	for i := range 4 {
+		r := f.newRow("k")
+		r.Keys = []resource.Key{{Name: "state", Value: "open"}, {Name: "of", Value: strings.Repeat("x", 1+i%2)}}
+		f.update(func(tx store.Tx) error { return tx.InsertResource(r) })
+		rows = append(rows, r)
+	}
+	sees := func(q store.List, want ...int) {
+		f.Helper()
+		q.Kind, q.Limit = "k", 9
+		f.view(func(r store.Reader) error {
+			got, err := r.Resources(q)
+			var ids, wanted []string
+			for _, row := range got {
+				ids = append(ids, row.ID)
+			}
+			for _, i := range want {
+				wanted = append(wanted, rows[i].ID)
+			}
+			equal(f, ids, wanted)
+			return err
+		})
+	}
+	open, x := resource.Key{Name: "state", Value: "open"}, resource.Key{Name: "of", Value: "x"}
+	sees(store.List{Key: "state", Value: "open"}, 3, 2, 1, 0)
+	sees(store.List{Key: "of", Value: "x", And: []resource.Key{open}}, 2, 0)
+	sees(store.List{And: []resource.Key{open, x}}, 2, 0)
+	sees(store.List{And: []resource.Key{open, x}, After: rows[0].Sort, Oldest: true}, 2)
+
+	many := []resource.Key{{Name: "state", Value: "closed"}, x}
+	for i := range 20 { // more than one statement takes
+		many = append(many, resource.Key{Name: "tag", Value: string(rune('a' + i))})
+	}
+	closed := rows[2]
+	closed.Body = []byte("closed")
+	f.update(func(tx store.Tx) error {
+		f.must(tx.RekeyResource(closed, many))
+		got, err := tx.ResourceBy("k", "state", "closed")
+		equal(f, got.ID, closed.ID)
+		return err
+	})
+	closed.Keys, closed.Version = many, 2
+	f.view(func(r store.Reader) error {
+		got, err := r.Resource("k", closed.ID)
+		equal(f, got, closed)
+		return err
+	})
+	sees(store.List{Key: "state", Value: "open"}, 3, 1, 0)
+	sees(store.List{Key: "of", Value: "x", And: []resource.Key{open}}, 0)
+	sees(store.List{Key: "tag", Value: "t", And: []resource.Key{x, {Name: "tag", Value: "a"}}}, 2)
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.RekeyResource(rows[2], nil) }), store.ErrStale)
+	sees(store.List{Key: "tag", Value: "t"}, 2)
+	f.update(func(tx store.Tx) error { return tx.RekeyResource(closed, nil) })
+	sees(store.List{Key: "tag", Value: "t"})
+	f.update(func(tx store.Tx) error { return tx.DeleteResource("k", closed.ID) })
+	sees(store.List{}, 3, 1, 0)
+}
+
 func byteOrder(f *fixture) {
 	want := []string{"é", "z", "b", "a", "_", "Z", "B", "9", "-"}
 	f.update(func(tx store.Tx) error {

@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Resources", resources},
 		{"ResourceConflicts", resourceConflicts},
 		{"ResourceWindows", windows},
+		{"ResourceKeys", rekeyed},
 		{"ResourceOrderIsOfBytes", byteOrder},
 
 		{"Payments", payments},
