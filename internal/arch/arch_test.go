@@ -25,7 +25,7 @@ const (
 
 // Groups of packages, by their path under internal/.
 var (
-	leaves = []string{"money", "id", "clock", "fault", "resource"}
+	leaves = []string{"money", "id", "clock", "fault", "resource", "reqlog"}
 
 	// domain is the pure part: no I/O, and no dialect.
 	domain = []string{"ledger", "method", "payment", "agreement", "merchant", "event"}
@@ -63,6 +63,7 @@ var table = []entry{
 	{"clock", nil, "leaves are used by everything, so they use nothing of ours"},
 	{"fault", nil, "leaves are used by everything, so they use nothing of ours"},
 	{"resource", nil, "leaves are used by everything, so they use nothing of ours"},
+	{"reqlog", nil, "leaves are used by everything, so they use nothing of ours"},
 
 	{"ledger", leaves, "the books know amounts and accounts, not what was bought or how it was paid"},
 	{"method", leaves, "the catalogue is data about products and depends on no use of it"},
@@ -90,7 +91,7 @@ var table = []entry{
 
 	{"wire/*", with(core, "engine", "store", "rail", "webhook", "safehttp", parts), "a dialect translates between its wire and the engine; it reads its rows through the store's port, names simulator instructions and deliveries, and knows no other dialect, no database and no particular rail"},
 	{"wire/*/*", core, "a part of a dialect is about its form alone, so that it can be fuzzed without an engine; dialects share no parts"},
-	{"wire/wiretest", with(core, "engine", "worldtest"), "the dialects' test helper serves all of them, so it knows none"},
+	{"wire/wiretest", with(core, "engine", "store", "pgtest", "server"), "the dialects' test helper starts the whole system and names none of them"},
 	{"hosted", with(core, "engine", "store", "rail"), "pages are another way to call the engine; they know no dialect"},
 	{"portal", with(core, "engine"), "the dashboard is another way to call the engine; it knows no dialect"},
 	{"control", with(core, "engine", "store", "rail"), "the control API is another way to call the engine; it knows no dialect"},

@@ -24,6 +24,8 @@ import (
 
 // Front is what the control API asks of a dialect.
 type Front interface {
+	// Claims reports whether a request carries a credential of the dialect's form.
+	Claims(r *http.Request) bool
 	// MerchantOf returns the merchant a request's credential speaks for.
 	MerchantOf(r *http.Request) (int64, error)
 	// PaymentOf finds the core payment behind an id of the dialect.
@@ -43,31 +45,33 @@ type Front interface {
 // API is the control API.
 type API struct {
 	Engine *engine.Engine
-	Front  Front
+	Fronts []Front                                // the first one answers for credentials that nobody claims
 	Run    func(ctx context.Context, j store.Job) // does one claimed job
 	Aside  func(j store.Job) bool                 // whether it waits for somebody else's server
 	Log    *slog.Logger
+
+	front Front // whose credential the request at hand carries
 }
 
 // Handler returns the routes.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, h := range map[string]func(*http.Request, int64) (any, error){
-		"GET /_ducat/v1/clock":           a.clock,
-		"POST /_ducat/v1/clock/advance":  a.advance,
-		"POST /_ducat/v1/reset":          a.reset,
-		"GET /_ducat/v1/account":         a.account,
-		"POST /_ducat/v1/account":        a.setAccount,
-		"GET /_ducat/v1/script":          a.script,
-		"POST /_ducat/v1/script":         a.setScript,
-		"POST /_ducat/v1/decide":         a.decide,
-		"POST /_ducat/v1/disputes":       a.openDispute,
-		"POST /_ducat/v1/disputes/close": a.closeDispute,
-		"GET /_ducat/v1/deliveries":      a.deliveries,
-		"POST /_ducat/v1/resend":         a.resend,
-		"POST /_ducat/v1/endpoints/roll": a.rollSecret,
-		"GET /_ducat/v1/jobs":            a.jobs,
-		"/_ducat/":                       a.unknown,
+	for pattern, h := range map[string]func(*API, *http.Request, int64) (any, error){
+		"GET /_ducat/v1/clock":           (*API).clock,
+		"POST /_ducat/v1/clock/advance":  (*API).advance,
+		"POST /_ducat/v1/reset":          (*API).reset,
+		"GET /_ducat/v1/account":         (*API).account,
+		"POST /_ducat/v1/account":        (*API).setAccount,
+		"GET /_ducat/v1/script":          (*API).script,
+		"POST /_ducat/v1/script":         (*API).setScript,
+		"POST /_ducat/v1/decide":         (*API).decide,
+		"POST /_ducat/v1/disputes":       (*API).openDispute,
+		"POST /_ducat/v1/disputes/close": (*API).closeDispute,
+		"GET /_ducat/v1/deliveries":      (*API).deliveries,
+		"POST /_ducat/v1/resend":         (*API).resend,
+		"POST /_ducat/v1/endpoints/roll": (*API).rollSecret,
+		"GET /_ducat/v1/jobs":            (*API).jobs,
+		"/_ducat/":                       (*API).unknown,
 	} {
 		mux.Handle(pattern, a.handle(h))
 	}
@@ -77,11 +81,26 @@ func (a *API) Handler() http.Handler {
 // bodyMax bounds a request.
 const bodyMax = 1 << 16
 
-func (a *API) handle(h func(*http.Request, int64) (any, error)) http.Handler {
+// of returns the API as it serves one request: for the dialect whose credential
+// the request carries.
+func (a *API) of(r *http.Request) *API {
+	b := *a
+	b.front = a.Fronts[0]
+	for _, f := range a.Fronts {
+		if f.Claims(r) {
+			b.front = f
+			break
+		}
+	}
+	return &b
+}
+
+func (a *API) handle(h func(*API, *http.Request, int64) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		id, err := a.Front.MerchantOf(r)
+		a := a.of(r)
+		id, err := a.front.MerchantOf(r)
 		if err != nil {
 			status, code, message := http.StatusInternalServerError, "internal", "An internal error occurred; it has been logged."
 			if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Invalid {
@@ -93,7 +112,7 @@ func (a *API) handle(h func(*http.Request, int64) (any, error)) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, bodyMax)
-		v, err := h(r, id)
+		v, err := h(a, r, id)
 		if err == nil {
 			write(w, http.StatusOK, v)
 			return
@@ -182,7 +201,7 @@ func (a *API) reset(r *http.Request, id int64) (any, error) {
 	if err := a.Engine.Reset(r.Context(), id); err != nil {
 		return nil, err
 	}
-	a.Front.Forget(id)
+	a.front.Forget(id)
 	return map[string]any{"reset": true}, nil
 }
 
@@ -261,7 +280,7 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.Front.Forget(id)
+	a.front.Forget(id)
 	return a.account(r, id)
 }
 
@@ -310,7 +329,7 @@ func (a *API) setScript(r *http.Request, id int64) (any, error) {
 			return nil, fault.Newf(fault.Invalid, "bad_script", "do: %q cannot happen on %s; possible are %s.", rule.Do, rule.On, strings.Join(does, ", "))
 		}
 		if rule.On == "dispute" {
-			if err := a.Front.CheckDispute(rule.Reason); err != nil {
+			if err := a.front.CheckDispute(rule.Reason); err != nil {
 				return nil, err
 			}
 		}
@@ -349,7 +368,7 @@ func (a *API) decide(r *http.Request, id int64) (any, error) {
 	}
 	state := ""
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
-		paymentID, err := a.Front.PaymentOf(t, q.ID)
+		paymentID, err := a.front.PaymentOf(t, q.ID)
 		if err != nil {
 			return err
 		}
@@ -380,11 +399,11 @@ func (a *API) openDispute(r *http.Request, id int64) (any, error) {
 	}
 	var v any
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
-		paymentID, err := a.Front.PaymentOf(t, q.ID)
+		paymentID, err := a.front.PaymentOf(t, q.ID)
 		if err != nil {
 			return err
 		}
-		if err := a.Front.CheckDispute(q.Reason); err != nil {
+		if err := a.front.CheckDispute(q.Reason); err != nil {
 			return err
 		}
 		p, err := t.LoadPayment(paymentID)
@@ -393,7 +412,7 @@ func (a *API) openDispute(r *http.Request, id int64) (any, error) {
 		}
 		d, err := t.OpenDispute(p, q.Amount, q.Reason)
 		if err == nil {
-			v = map[string]any{"id": a.Front.DisputeID(d.ID), "state": d.State().String(), "amount": d.Amount.Minor, "answer_until": d.Deadline}
+			v = map[string]any{"id": a.front.DisputeID(d.ID), "state": d.State().String(), "amount": d.Amount.Minor, "answer_until": d.Deadline}
 		}
 		return err
 	})
@@ -414,7 +433,7 @@ func (a *API) closeDispute(r *http.Request, id int64) (any, error) {
 	}
 	state := ""
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
-		paymentID, err := a.Front.PaymentOf(t, q.ID)
+		paymentID, err := a.front.PaymentOf(t, q.ID)
 		if err != nil {
 			return err
 		}
@@ -476,7 +495,7 @@ func (a *API) resend(r *http.Request, id int64) (any, error) {
 		return nil, err
 	}
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
-		return a.Front.ResendByID(t, q.Event, q.Endpoint)
+		return a.front.ResendByID(t, q.Event, q.Endpoint)
 	})
 	return map[string]any{"resent": err == nil}, err
 }
@@ -496,7 +515,7 @@ func (a *API) rollSecret(r *http.Request, id int64) (any, error) {
 	}
 	secret := ""
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) (err error) {
-		secret, err = a.Front.RollSecret(t, q.Endpoint, time.Duration(q.KeepSeconds)*time.Second)
+		secret, err = a.front.RollSecret(t, q.Endpoint, time.Duration(q.KeepSeconds)*time.Second)
 		return err
 	})
 	return map[string]any{"endpoint": q.Endpoint, "secret": secret}, err

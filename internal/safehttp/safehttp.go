@@ -150,14 +150,20 @@ type Response struct {
 // matches context.DeadlineExceeded. Errors do not quote the URL, whose query may
 // hold the receiver's secrets.
 func (c *Client) Post(ctx context.Context, url string, header http.Header, body []byte) (Response, error) {
+	return c.Send(ctx, http.MethodPost, url, header, body)
+}
+
+// Send is Post with another method.
+func (c *Client) Send(ctx context.Context, method, url string, header http.Header, body []byte) (Response, error) {
 	if refused := c.policy.check(url); refused != nil {
 		return Response{}, refused
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		// It parses the URL as check did, and nothing else can fail.
+		// It parses the URL as check did, methods are constants of ours, and
+		// nothing else can fail.
 		panic(fmt.Sprintf("safehttp: request for a checked URL: %v", err))
 	}
 	if header != nil {

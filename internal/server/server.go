@@ -24,6 +24,7 @@ import (
 	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/job"
 	"github.com/ducatpay/ducat/internal/rail/simrail"
+	"github.com/ducatpay/ducat/internal/reqlog"
 	"github.com/ducatpay/ducat/internal/safehttp"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/store/postgres"
@@ -86,7 +87,7 @@ func New(s store.Store, c Config) *Server {
 		r.Handlers[kind] = e.Run
 	}
 	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
-	ctl := &control.API{Engine: e, Front: api, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log}
+	ctl := &control.API{Engine: e, Fronts: []control.Front{api}, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)
 	mux.Handle("/v1", api)
@@ -185,8 +186,8 @@ func (s *Server) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := s.clock.Now()
 		rec := &recorder{ResponseWriter: w}
-		l := &stripe.Logged{}
-		next.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), stripe.LogKey{}, l)))
+		l := &reqlog.Record{}
+		next.ServeHTTP(rec, r.WithContext(reqlog.With(r.Context(), l)))
 		took := clock.Since(start)
 		s.metrics.request(surface(r.URL.Path), r.Method, rec.status, took)
 		attrs := []any{"method", r.Method, "path", loggable(r.URL.Path), "status", rec.status, "bytes", rec.bytes, "took", took}

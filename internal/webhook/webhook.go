@@ -1,6 +1,7 @@
 // Package webhook delivers messages to merchants' endpoints: durable, retried
 // on the front end's timetable, signed by the front end at every attempt. It
-// knows no wire format. A message's body is rendered once and never changes.
+// knows no wire format. The front end says what each attempt sends and which
+// answer acknowledges it.
 package webhook
 
 import (
@@ -35,14 +36,23 @@ const attemptsKept = 32
 // excerptMax is how much of an endpoint's answer is kept, in bytes.
 const excerptMax = 2048
 
+// Call is one attempt as it goes out.
+type Call struct {
+	Method string // GET or POST
+	URL    string
+	Header http.Header
+	Body   []byte
+}
+
 // Front is what the deliverer asks of the front end that wrote a message.
 type Front interface {
 	Name() string
-	// Target returns where an endpoint's messages go, or false if it is gone or
-	// disabled.
-	Target(r store.Reader, endpoint string) (url string, ok bool, err error)
-	// Sign returns the headers of one attempt, made at a wall time.
-	Sign(r store.Reader, endpoint string, body []byte, wall time.Time) (http.Header, error)
+	// Prepare returns the call of one attempt, made at a wall time, or false if
+	// the endpoint is gone or disabled.
+	Prepare(r store.Reader, d store.Delivery, wall time.Time) (c Call, ok bool, err error)
+	// Accepted reports whether an endpoint's answer acknowledges the message.
+	// body is the beginning of the answer's.
+	Accepted(status int, body []byte) bool
 	// RetryAfter returns how long after the n-th attempt (from 1) to try again.
 	RetryAfter(live bool, n int) (time.Duration, bool)
 }
@@ -79,11 +89,10 @@ func (d *Deliverer) Deliver(ctx context.Context, j store.Job) error {
 	}
 	wall := d.Clock.Now()
 	var (
-		dv      store.Delivery
-		m       merchant.Merchant
-		url     string
-		headers http.Header
-		live    bool
+		dv   store.Delivery
+		m    merchant.Merchant
+		call Call
+		live bool
 	)
 	err := d.Store.View(ctx, j.Merchant, func(r store.Reader) (err error) {
 		if m, err = r.Merchant(); err != nil {
@@ -92,10 +101,7 @@ func (d *Deliverer) Deliver(ctx context.Context, j store.Job) error {
 		if dv, err = r.Delivery(pl.Delivery); err != nil {
 			return err
 		}
-		if url, live, err = front.Target(r, dv.Endpoint); err != nil || !live {
-			return err
-		}
-		headers, err = front.Sign(r, dv.Endpoint, dv.Body, wall)
+		call, live, err = front.Prepare(r, dv, wall)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) || err == nil && (!live || dv.State == Delivered && !pl.Manual) {
@@ -105,34 +111,33 @@ func (d *Deliverer) Deliver(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return err
 	}
-	at := d.attempt(ctx, m, url, headers, dv.Body, wall)
+	at, accepted := d.attempt(ctx, m, front, call, wall)
 	at.Manual = pl.Manual
-	return d.record(ctx, j, pl, front, at)
+	return d.record(ctx, j, pl, front, at, accepted)
 }
 
-func (d *Deliverer) attempt(ctx context.Context, m merchant.Merchant, url string, headers http.Header, body []byte, wall time.Time) store.Attempt {
+func (d *Deliverer) attempt(ctx context.Context, m merchant.Merchant, front Front, call Call, wall time.Time) (at store.Attempt, accepted bool) {
 	client := d.Test
 	if m.Live {
 		client = d.Live
 	}
-	at := store.Attempt{At: wall}
-	res, err := client.Post(ctx, url, headers, body)
+	at = store.Attempt{At: wall}
+	res, err := client.Send(ctx, call.Method, call.URL, call.Header, call.Body)
 	at.Took = clock.Since(wall)
 	if err != nil {
 		at.Error = err.Error()
 	} else {
 		at.Status, at.Response = res.Status, string(res.Body[:min(len(res.Body), excerptMax)])
+		accepted = front.Accepted(res.Status, res.Body)
 	}
 	if d.Observe != nil {
-		d.Observe(succeeded(at), at.Took)
+		d.Observe(accepted, at.Took)
 	}
-	return at
+	return at, accepted
 }
 
-func succeeded(a store.Attempt) bool { return a.Status >= 200 && a.Status < 300 }
-
 // record writes the attempt and what follows from it.
-func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front Front, at store.Attempt) error {
+func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front Front, at store.Attempt, accepted bool) error {
 	return d.Store.Update(ctx, j.Merchant, func(tx store.Tx) error {
 		m, err := tx.Merchant()
 		if err != nil {
@@ -148,7 +153,7 @@ func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front F
 		}
 		planned := false
 		switch {
-		case succeeded(at):
+		case accepted:
 			dv.State = Delivered
 		case dv.State == Delivered || pl.Manual:
 			// A manual resend changes neither the result nor the plan.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/reqlog"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
 )
@@ -94,14 +95,6 @@ type call struct {
 	refused   string // code of a refusal that is kept under an idempotency key
 }
 
-// LogKey is the context key under which the server puts a *Logged to be filled.
-type LogKey struct{}
-
-// Logged is what the request log wants to know.
-type Logged struct {
-	RequestID, Account, Key, ErrorCode string
-}
-
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p := r.URL.Path; strings.TrimSuffix(p, "/") != path.Clean(p) && p != "/" {
@@ -134,10 +127,7 @@ func (a *API) serve(ep endpoint) http.Handler {
 			return
 		}
 		c := &call{api: a, ctx: r.Context(), path: r.PathValue, requestID: "req_" + a.engine.IDs.Random(14), route: r.Method + " " + r.URL.Path}
-		logged, _ := r.Context().Value(LogKey{}).(*Logged)
-		if logged == nil {
-			logged = &Logged{}
-		}
+		logged := reqlog.From(r.Context())
 		logged.RequestID = c.requestID
 		h.Set("Request-Id", c.requestID)
 		h.Set("Content-Type", "application/json")

@@ -10,6 +10,12 @@ import (
 	"github.com/ducatpay/ducat/internal/store"
 )
 
+// Claims implements control.Front: keys have one of three prefixes.
+func (a *API) Claims(r *http.Request) bool {
+	key, werr := keyOf(r, "")
+	return werr == nil && wellFormed.MatchString(key)
+}
+
 // MerchantOf returns the merchant a request's secret key speaks for.
 func (a *API) MerchantOf(r *http.Request) (int64, error) {
 	key, werr := keyOf(r, "")

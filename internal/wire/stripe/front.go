@@ -12,6 +12,7 @@ import (
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/webhook"
 	"github.com/ducatpay/ducat/internal/wire/stripe/signature"
 )
 
@@ -259,34 +260,28 @@ func withParameters(to string, values map[string]string) string {
 	return out
 }
 
-// Target implements webhook.Front.
-func (a *API) Target(r store.Reader, endpointID string) (string, bool, error) {
-	row, err := r.Resource(kindEndpoint, endpointID)
+// Prepare implements webhook.Front. The body never changes between attempts; the
+// signature's time is always the wall's.
+func (a *API) Prepare(r store.Reader, d store.Delivery, wall time.Time) (webhook.Call, bool, error) {
+	row, err := r.Resource(kindEndpoint, d.Endpoint)
 	if err != nil {
-		return "", false, err
-	}
-	b, err := decodeBody[endpointBody](row)
-	return b.URL, !b.Disabled, err
-}
-
-// Sign implements webhook.Front: the signature's time is always the wall's.
-func (a *API) Sign(r store.Reader, endpointID string, body []byte, wall time.Time) (http.Header, error) {
-	row, err := r.Resource(kindEndpoint, endpointID)
-	if err != nil {
-		return nil, err
+		return webhook.Call{}, false, err
 	}
 	b, err := decodeBody[endpointBody](row)
 	if err != nil {
-		return nil, err
+		return webhook.Call{}, false, err
 	}
-	return http.Header{
+	return webhook.Call{Method: http.MethodPost, URL: b.URL, Body: d.Body, Header: http.Header{
 		"Content-Type":     {"application/json; charset=utf-8"},
 		"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
 		"Accept":           {"*/*; q=0.5, application/xml"},
 		"Cache-Control":    {"no-cache"},
-		"Stripe-Signature": {signature.Header(wall.Unix(), body, b.secrets(wall)...)},
-	}, nil
+		"Stripe-Signature": {signature.Header(wall.Unix(), d.Body, b.secrets(wall)...)},
+	}}, !b.Disabled, nil
 }
+
+// Accepted implements webhook.Front: any success will do.
+func (a *API) Accepted(status int, _ []byte) bool { return status >= 200 && status < 300 }
 
 // Timetables of retries after a failed attempt (stripe-platform §9.4).
 var (

@@ -1,34 +1,24 @@
 package stripe_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/clock"
-	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/pgtest"
 	"github.com/ducatpay/ducat/internal/server"
 	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
-
-// start is when every test world begins: 09:00 in China, a plain working hour.
-var start = time.Date(2026, 9, 10, 1, 0, 0, 0, time.UTC)
 
 // world is a server with a clock that stands still, and a key.
 type world struct {
@@ -38,6 +28,7 @@ type world struct {
 	clock *clock.Fake
 	store store.Store
 	key   string
+	on    *wiretest.Server
 }
 
 type object = map[string]any
@@ -47,52 +38,17 @@ var keys = id.System()
 // newWorld starts a server on SQLite.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "ducat.db"))
+	return worldOn(t, wiretest.NewSQLite(t))
 }
 
 // onBoth runs a test on both databases.
 func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { t.Parallel(); fn(t, newWorld(t)) })
-	t.Run("postgres", func(t *testing.T) { t.Parallel(); fn(t, newWorldOn(t, pgtest.URL(t))) })
+	wiretest.OnBoth(t, func(t *testing.T, s *wiretest.Server) { fn(t, worldOn(t, s)) })
 }
 
-func newWorldOn(t *testing.T, db string) *world {
-	t.Helper()
-	ctx := context.Background()
-	s, err := server.OpenStore(ctx, db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, clock: clock.NewFake(start), store: s, key: "sk_test_" + keys.Random(24)}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.url = "http://" + ln.Addr().String()
-	w.srv = server.New(s, server.Config{BaseURL: w.url, Sandbox: true, Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelError})), Clock: w.clock, IDs: id.System()})
-	hs := &httptest.Server{Listener: ln, Config: &http.Server{Handler: w.srv.Handler}}
-	hs.Start()
-	t.Cleanup(func() {
-		if _, err := w.srv.Engine.Verify(ctx, func(engine.Audited) {}); err != nil {
-			t.Errorf("the books do not balance after the test: %v", err)
-		}
-		hs.Close()
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return w
-}
-
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Log(strings.TrimSpace(string(b)))
-	return len(b), nil
+func worldOn(t *testing.T, s *wiretest.Server) *world {
+	return &world{t: t, srv: s.Server, url: s.URL, clock: s.Clock, store: s.Store, key: "sk_test_" + keys.Random(24), on: s}
 }
 
 // response is an answer.
@@ -178,22 +134,9 @@ func (w *world) must(r response) object {
 // control calls the control API.
 func (w *world) control(method, path, body string) object {
 	w.t.Helper()
-	req, err := http.NewRequest(method, w.url+"/_ducat/v1/"+path, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+w.key)
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var o object
-	if err := json.NewDecoder(res.Body).Decode(&o); err != nil {
-		w.t.Fatal(err)
-	}
-	if res.StatusCode != 200 {
-		w.t.Fatalf("control %s: %d %v", path, res.StatusCode, o)
+	status, o := w.on.Control(w.t, http.Header{"Authorization": {"Bearer " + w.key}}, method, path, body)
+	if status != 200 {
+		w.t.Fatalf("control %s: %d %v", path, status, o)
 	}
 	return o
 }
@@ -201,17 +144,8 @@ func (w *world) control(method, path, body string) object {
 // controlStatus calls the control API and returns the status only.
 func (w *world) controlStatus(method, path, body string) int {
 	w.t.Helper()
-	req, err := http.NewRequest(method, w.url+"/_ducat/v1/"+path, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+w.key)
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	res.Body.Close()
-	return res.StatusCode
+	status, _ := w.on.Control(w.t, http.Header{"Authorization": {"Bearer " + w.key}}, method, path, body)
+	return status
 }
 
 // advance moves the world's clock, doing what falls due.
@@ -296,13 +230,11 @@ func (w *world) balance(currency string) (available, pending int64) {
 	return find(b["available"]), find(b["pending"])
 }
 
-// receiver is a webhook endpoint that remembers what it got.
-type receiver struct {
-	*httptest.Server
-	mu     sync.Mutex
-	got    []received
-	status int
-}
+// start is when every test world begins: 09:00 in China, a plain working hour.
+var start = wiretest.Start
+
+// receiver is a webhook endpoint that remembers the events it got.
+type receiver struct{ *wiretest.Receiver }
 
 type received struct {
 	header http.Header
@@ -310,29 +242,13 @@ type received struct {
 	event  object
 }
 
-func newReceiver(t *testing.T) *receiver {
-	r := &receiver{status: 200}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		b, _ := io.ReadAll(req.Body)
-		var e object
-		_ = json.NewDecoder(bytes.NewReader(b)).Decode(&e)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.got = append(r.got, received{req.Header, b, e})
-		w.WriteHeader(r.status)
-	}))
-	t.Cleanup(r.Close)
-	return r
+func newReceiver(t *testing.T) receiver { return receiver{wiretest.NewReceiver(t)} }
+
+func (r receiver) all() (got []received) {
+	for _, c := range r.All() {
+		got = append(got, received{c.Header, c.Body, c.Object})
+	}
+	return got
 }
 
-func (r *receiver) all() []received {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]received(nil), r.got...)
-}
-
-func (r *receiver) answer(status int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.status = status
-}
+func (r receiver) answer(status int) { r.Answer(status, "") }
