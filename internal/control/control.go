@@ -303,7 +303,7 @@ func (a *API) script(r *http.Request, id int64) (any, error) {
 
 // steps lists what a simulator can be instructed to do at each step.
 var steps = map[string][]string{
-	"authorize": {"unavailable", "error", "decline"},
+	"authorize": {"unavailable", "error", "decline", "approve", "redirect", "pending"},
 	"approve":   {"decline", "error", "delay", "duplicate", "late"},
 	"capture":   {"decline", "error"},
 	"void":      {"error"},

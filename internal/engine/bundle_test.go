@@ -265,7 +265,7 @@ func (w *world) startOp(p payment.Payment, key string) engine.Op {
 	return engine.Op{
 		Merchant: w.merchant, Cause: engine.Cause{RequestID: "req_start"}, Key: key, Endpoint: "POST /start", Fingerprint: "f",
 		Begin: func(t *engine.Tx) error {
-			p, err := t.Start(p)
+			p, err := t.Start(p, nil)
 			if err == nil {
 				started = p.ID
 			}
@@ -287,6 +287,12 @@ func (w *world) start(rules ...rail.Rule) string {
 	w.t.Helper()
 	_, err := w.Execute(w.t.Context(), w.startOp(sale(rules...), ""))
 	w.must(err)
+	return w.last()
+}
+
+// last returns the payment that was started last.
+func (w *world) last() string {
+	w.t.Helper()
 	var last string
 	w.view(func(r store.Reader) error {
 		ps, err := r.Payments("", 1000)
@@ -294,6 +300,12 @@ func (w *world) start(rules ...rail.Rule) string {
 		return err
 	})
 	return last
+}
+
+// attempt returns the payment's current attempt.
+func (w *world) attempt(paymentID string) string {
+	w.t.Helper()
+	return w.payment(paymentID).Attempt.ID
 }
 
 // errNotCapturable is a merchant's mistake.
@@ -314,7 +326,7 @@ func (w *world) captureOp(paymentID, operation, key, request string) engine.Op {
 			if !ok {
 				return errNotCapturable
 			}
-			return t.Capture(p, proof, operation)
+			return t.Capture(p, proof, operation, p.Amount)
 		},
 		Finish: func(t *engine.Tx) (engine.Reply, error) { return replyWith(t, paymentID) },
 	}

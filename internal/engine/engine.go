@@ -6,6 +6,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/ducatpay/ducat/internal/ledger"
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/method"
+	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/resource"
@@ -96,6 +98,7 @@ type Tx struct {
 	rows     map[rowKey]resource.Row
 	written  map[rowKey]bool
 	calls    []call
+	executes bool  // calls are made as soon as the transaction is over
 	soon     bool  // planned work that is due at once
 	spent    []int // instructions of the merchant's script that were used
 }
@@ -205,7 +208,11 @@ func (t *Tx) LoadPayment(id string) (*payment.Payment, error) {
 
 // save writes a payment that was loaded or started in this transaction.
 func (t *Tx) save(p *payment.Payment) error {
-	if err := t.UpdatePayment(*p); err != nil {
+	write := t.UpdatePayment
+	if p.Version == 0 {
+		write = t.InsertPayment
+	}
+	if err := write(*p); err != nil {
 		return err
 	}
 	p.Version++
@@ -345,25 +352,30 @@ func (t *Tx) request(p *payment.Payment, id, step string) (rail.Request, error) 
 		return rail.Request{}, err
 	}
 	return rail.Request{
-		ID: id, Merchant: t.Who.Account, Descriptor: t.Who.Profile.Descriptor, Method: p.Method, Amount: p.Amount,
-		Reference: p.Attempt.Reference, Until: p.Attempt.Deadline, At: t.At, Script: script,
+		ID: id, Payment: p.ID, Attempt: p.Attempt.ID, Merchant: t.Who.Account, Descriptor: cmp.Or(p.Descriptor, t.Who.Profile.Descriptor),
+		Method: p.Method, Amount: p.Amount, Agreement: p.Agreement, Reference: p.Attempt.Reference, Until: p.Attempt.Deadline, At: t.At, Script: script,
 	}, nil
 }
 
 // hold books an authorisation.
 func (t *Tx) hold(p *payment.Payment) error {
-	return t.Post(ledger.Transfer{ID: "authorize:" + p.ID, At: t.At, Debit: ledger.Receivable(p.Attempt.Rail), Credit: ledger.Hold, Amount: p.Amount, Payment: p.ID})
+	return t.Post(ledger.Transfer{ID: "authorize:" + p.Attempt.ID, At: t.At, Debit: ledger.Receivable(p.Attempt.Rail), Credit: ledger.Hold, Amount: p.Amount, Payment: p.ID})
 }
 
-// release books that held funds go back to the payer and plans to tell the
+// letGo is the transfer by which held funds go back to the payer.
+func (t *Tx) letGo(p *payment.Payment, amount money.Amount) ledger.Transfer {
+	return ledger.Transfer{ID: "release:" + p.Attempt.ID, At: t.At, Debit: ledger.Hold, Credit: ledger.Receivable(p.Attempt.Rail), Amount: amount, Payment: p.ID}
+}
+
+// release books that all held funds go back to the payer and plans to tell the
 // rail so.
 func (t *Tx) release(p *payment.Payment) error {
-	if err := t.Post(ledger.Transfer{ID: "release:" + p.ID, At: t.At, Debit: ledger.Hold, Credit: ledger.Receivable(p.Attempt.Rail), Amount: p.Amount, Payment: p.ID}); err != nil {
+	if err := t.Post(t.letGo(p, p.Amount)); err != nil {
 		return err
 	}
-	return t.planVoid(p)
+	return t.planVoid(p.ID, p.Attempt.ID)
 }
 
-func (t *Tx) planVoid(p *payment.Payment) error {
-	return t.Job("void:"+p.ID, JobVoid, t.At, paymentPayload{p.ID})
+func (t *Tx) planVoid(paymentID, attemptID string) error {
+	return t.Job("void:"+attemptID, JobVoid, t.At, voidPayload{paymentID, attemptID})
 }

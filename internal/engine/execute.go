@@ -76,6 +76,7 @@ func (e *Engine) execute(ctx context.Context, op Op) (Reply, error) {
 	var calls []call
 	err := e.Update(ctx, op.Merchant, op.Cause, func(t *Tx) error {
 		reply, calls = Reply{}, nil
+		t.executes = true
 		if op.Key != "" {
 			done, pending, err := t.earlier(op)
 			if err != nil {

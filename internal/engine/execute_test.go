@@ -111,7 +111,7 @@ func TestExecute(t *testing.T) {
 		boom := errors.New("boom")
 		op := b.op("req_1")
 		op.Begin = func(t *engine.Tx) error {
-			if _, err := t.Start(sale()); err != nil {
+			if _, err := t.Start(sale(), nil); err != nil {
 				return err
 			}
 			return boom
@@ -120,7 +120,7 @@ func TestExecute(t *testing.T) {
 			t.Errorf("begin: %v", err)
 		}
 		op = b.op("req_2")
-		op.Begin = func(t *engine.Tx) error { _, err := t.Start(sale()); return err }
+		op.Begin = func(t *engine.Tx) error { _, err := t.Start(sale(), nil); return err }
 		op.Finish = func(*engine.Tx) (engine.Reply, error) { return engine.Reply{}, boom }
 		if _, err := b.Execute(t.Context(), op); !errors.Is(err, boom) {
 			t.Errorf("finish: %v", err)

@@ -182,7 +182,7 @@ func (t *Tx) decide(p *payment.Payment, d rail.Decision, extra []rail.Rule) erro
 	if !ok {
 		return errUndecidable
 	}
-	req, err := t.request(p, p.ID, "approve")
+	req, err := t.request(p, p.Attempt.ID, "approve")
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (t *Tx) decide(p *payment.Payment, d rail.Decision, extra []rail.Rule) erro
 			}
 			continue
 		}
-		if err := t.Job(fmt.Sprintf("notice:%s:%d", p.ID, i), JobNotice, t.At.Add(n.After), n.Notice); err != nil {
+		if err := t.Job(fmt.Sprintf("notice:%s:%d", req.Attempt, i), JobNotice, t.At.Add(n.After), n.Notice); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,13 @@ const (
 
 type paymentPayload struct {
 	Payment string `json:"payment"`
+}
+
+// voidPayload names an attempt. In jobs of earlier versions there is none, which
+// means the payment's only one.
+type voidPayload struct {
+	Payment string `json:"payment"`
+	Attempt string `json:"attempt,omitempty"`
 }
 
 type refundPayload struct {
@@ -65,7 +73,8 @@ func perform(ctx context.Context, r rail.Rail, c call) (rail.Outcome, error) {
 }
 
 // ask asks a local rail at once and settles; for any other it records that it
-// will be asked after this transaction.
+// will be asked after this transaction: by Execute, whose caller waits for the
+// outcome, or else by the job runner.
 func (t *Tx) ask(p *payment.Payment, c call) error {
 	r, err := t.e.rail(c.Rail)
 	if err != nil {
@@ -78,61 +87,82 @@ func (t *Tx) ask(p *payment.Payment, c call) error {
 		}
 		return t.settle(p, c, out)
 	}
-	t.calls = append(t.calls, c)
-	return t.Job(c.jobID(), JobCall, t.At.Add(callPatience), c)
+	due := t.At
+	if t.executes {
+		t.calls = append(t.calls, c)
+		due = due.Add(callPatience)
+	}
+	return t.Job(c.jobID(), JobCall, due, c)
 }
 
 // Start begins a payment and asks a rail to authorise it. The payment has to
-// carry everything but its id, secret and time. For a rail over the network the
-// payment is still started, not redirected, when Start returns.
-func (t *Tx) Start(p payment.Payment) (*payment.Payment, error) {
+// carry everything but its id, secret and time. prepare, if there is one, runs
+// when the payment has its id and before the rail is asked: a rail that decides
+// at once has its decision told to the front before Start returns, and the front
+// will want its row. For a rail over the network the payment is still started
+// when Start returns.
+func (t *Tx) Start(p payment.Payment, prepare func(p *payment.Payment) error) (*payment.Payment, error) {
 	r, err := t.e.railFor(t.Who.Live)
 	if err != nil {
 		return nil, err
 	}
-	rules := Rules(p)
 	p.ID, p.Created, p.Secret = t.NewID("pay_"), t.At, t.Random(22)
-	p = payment.New(p, t.NewID("att_"), r.Name(), t.At.Add(rules.PendingFor))
+	p = payment.New(p, t.NewID("att_"), r.Name(), t.At, t.At.Add(Rules(p).PendingFor))
 	t.payments[p.ID] = &p
-	req, err := t.request(&p, p.ID, "authorize")
-	if err != nil {
-		return nil, err
-	}
-	c := call{Verb: "authorize", Payment: p.ID, Rail: r.Name(), Request: req}
-	if r.Local() {
-		out, err := perform(t.Ctx, r, c)
-		if err != nil {
-			return nil, err
-		}
-		if out.Status != rail.Redirect {
-			return nil, fault.New(fault.Internal, "processing_error", "The wallet could not start the payment.")
-		}
-		if err := p.Redirect(out.Reference); err != nil {
+	if prepare != nil {
+		if err := prepare(&p); err != nil {
 			return nil, err
 		}
 	}
-	if err := t.InsertPayment(p); err != nil {
-		return nil, err
-	}
-	p.Version = 1
-	if !r.Local() {
-		if err := t.ask(&p, c); err != nil {
-			return nil, err
-		}
-	}
-	return &p, t.Job("expire:"+p.ID, JobExpire, p.Attempt.Deadline, paymentPayload{p.ID})
+	return &p, t.authorize(&p, r)
 }
 
-// Capture moves all authorised funds to the merchant, under an operation name
-// that is the idempotency key towards the rail. The caller must have obtained
-// the capability in this transaction. For a rail over the network the outcome
-// is known only after the transaction (see Execute).
-func (t *Tx) Capture(p *payment.Payment, proof payment.Capturable, operation string) error {
+// Retry makes another attempt at a payment, with the method, amount, script,
+// descriptor and agreement the payment carries by now. The page of the attempt
+// before it no longer decides anything.
+func (t *Tx) Retry(p *payment.Payment, proof payment.Retryable) error {
+	r, err := t.e.railFor(t.Who.Live)
+	if err != nil {
+		return err
+	}
+	p.Secret = t.Random(22)
+	proof.Begin(t.NewID("att_"), r.Name(), t.At, t.At.Add(Rules(*p).PendingFor))
+	return t.authorize(p, r)
+}
+
+// authorize plans the deadline of a new attempt and asks the rail.
+func (t *Tx) authorize(p *payment.Payment, r rail.Rail) error {
+	req, err := t.request(p, p.Attempt.ID, "authorize")
+	if err != nil {
+		return err
+	}
+	if err := t.Job("expire:"+p.ID, JobExpire, p.Attempt.Deadline, paymentPayload{p.ID}); err != nil {
+		return err
+	}
+	c := call{Verb: "authorize", Payment: p.ID, Rail: r.Name(), Request: req}
+	if !r.Local() {
+		if err := t.save(p); err != nil {
+			return err
+		}
+	}
+	return t.ask(p, c)
+}
+
+// Capture moves authorised funds to the merchant, under an operation name that
+// is the idempotency key towards the rail; what is authorised beyond the amount
+// goes back to the payer. The caller must have obtained the capability in this
+// transaction. For a rail over the network the outcome is known only after the
+// transaction (see Execute).
+func (t *Tx) Capture(p *payment.Payment, proof payment.Capturable, operation string, amount money.Amount) error {
+	if amount.Currency != p.Amount.Currency || amount.Minor <= 0 || amount.Minor > p.Amount.Minor {
+		return fault.Newf(fault.Invalid, "capture_amount", "The amount to capture has to be between one unit and the %s that are authorised.", p.Amount)
+	}
 	proof.Begin(operation)
 	req, err := t.request(p, operation, "capture")
 	if err != nil {
 		return err
 	}
+	req.Amount = amount
 	c := call{Verb: "capture", Payment: p.ID, Rail: p.Attempt.Rail, Request: req}
 	r, err := t.e.rail(c.Rail)
 	if err != nil {
@@ -150,8 +180,8 @@ func (t *Tx) Capture(p *payment.Payment, proof payment.Capturable, operation str
 func (t *Tx) settle(p *payment.Payment, c call, out rail.Outcome) error {
 	switch c.Verb {
 	case "authorize":
-		if p.State() != payment.Started {
-			return nil
+		if p.Attempt.ID != c.Request.Attempt || p.State() != payment.Started {
+			return t.settleLate(p, c, out)
 		}
 		switch out.Status {
 		case rail.Redirect:
@@ -164,6 +194,7 @@ func (t *Tx) settle(p *payment.Payment, c call, out rail.Outcome) error {
 		case rail.Refused:
 			return t.refuse(p, payment.Reason(out.Reason))
 		case rail.Waiting:
+			return t.awaitWallet(p, out)
 		}
 	case "capture":
 		if p.Attempt.Claim != c.Request.ID {
@@ -171,7 +202,7 @@ func (t *Tx) settle(p *payment.Payment, c call, out rail.Outcome) error {
 		}
 		switch out.Status {
 		case rail.Done:
-			return t.captured(p, c.Request.ID)
+			return t.captured(p, c.Request.ID, c.Request.Amount)
 		case rail.Refused:
 			return t.refuse(p, payment.Reason(out.Reason))
 		case rail.Waiting, rail.Redirect:
@@ -184,22 +215,56 @@ func (t *Tx) settle(p *payment.Payment, c call, out rail.Outcome) error {
 	return fmt.Errorf("%w: %s %s: the rail answered with status %d", errUndecided, c.Verb, c.Request.ID, out.Status)
 }
 
+// settleLate applies the outcome of an authorisation whose attempt is over, or
+// has gone on: funds that nobody will use go back.
+func (t *Tx) settleLate(p *payment.Payment, c call, out rail.Outcome) error {
+	if out.Status != rail.Done {
+		return nil
+	}
+	return t.approved(p, rail.Notice{Attempt: c.Request.Attempt, Reference: out.Reference, Payer: out.Payer})
+}
+
+// awaitWallet records that nothing is left to the payer. A rail over the
+// network will tell; a simulated one says now what it will tell and when.
+func (t *Tx) awaitWallet(p *payment.Payment, out rail.Outcome) error {
+	if err := p.Act(); err != nil {
+		return err
+	}
+	if out.Reference != "" {
+		p.Attempt.Reference = out.Reference
+	}
+	if err := t.save(p); err != nil {
+		return err
+	}
+	n := rail.Notice{ID: p.Attempt.ID, Kind: rail.PaymentApproved, Payment: p.ID, Attempt: p.Attempt.ID, Reference: out.Reference, Payer: out.Payer}
+	switch out.Final {
+	case 0:
+		return nil
+	case rail.Refused:
+		n.Kind, n.Reason = rail.PaymentRefused, out.Reason
+	}
+	return t.Job("notice:"+p.Attempt.ID, JobNotice, t.At.Add(out.After), n)
+}
+
 // errUndecided leaves a call's job in place, so that the rail is asked again.
 var errUndecided = errors.New("engine: outcome is not known yet")
 
 // captured books a capture: the funds are the merchant's, less the fee, and
-// available on the settlement day.
-func (t *Tx) captured(p *payment.Payment, operation string) error {
-	if err := p.Capture(operation, p.Amount, t.At); err != nil {
+// available on the settlement day. The rest of what was authorised goes back.
+func (t *Tx) captured(p *payment.Payment, operation string, amount money.Amount) error {
+	if err := p.Capture(operation, amount, t.At); err != nil {
 		return err
 	}
 	if err := t.save(p); err != nil {
 		return err
 	}
 	day := t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, t.Who.Profile.SettlementDays)
-	fee := t.Who.Fee(p.Amount)
+	fee := t.Who.Fee(amount)
 	pending := ledger.Pending(day)
-	ts := []ledger.Transfer{{ID: "capture:" + p.ID, At: t.At, Debit: ledger.Hold, Credit: pending, Amount: p.Amount, Payment: p.ID}}
+	ts := []ledger.Transfer{{ID: "capture:" + p.ID, At: t.At, Debit: ledger.Hold, Credit: pending, Amount: amount, Payment: p.ID}}
+	if rest := p.Amount.Sub(amount); rest.Minor > 0 {
+		ts = append(ts, t.letGo(p, rest))
+	}
 	if fee.Minor > 0 {
 		ts = append(ts, ledger.Transfer{ID: "fee:" + p.ID, At: t.At, Debit: pending, Credit: ledger.Fees, Amount: fee, Payment: p.ID})
 	}
@@ -215,7 +280,7 @@ func (t *Tx) captured(p *payment.Payment, operation string) error {
 	if err := t.planDispute(p); err != nil {
 		return err
 	}
-	return t.state(event.Fact{Kind: event.Captured, Fee: fee, Due: day}, p, nil)
+	return t.state(event.Fact{Kind: event.Captured, Amount: amount, Fee: fee, Due: day}, p, nil)
 }
 
 // refuse ends an attempt that payer, wallet or rail turned down; funds that
@@ -412,7 +477,7 @@ func (t *Tx) ApplyNotice(n rail.Notice) error {
 	case rail.PaymentApproved:
 		return t.approved(p, n)
 	case rail.PaymentRefused:
-		if s := p.State(); s == payment.AwaitingPayer || s == payment.Processing {
+		if s := p.State(); about(n, p) && (s == payment.AwaitingPayer || s == payment.Processing) {
 			return t.refuse(p, payment.Reason(n.Reason))
 		}
 		return nil
@@ -429,15 +494,20 @@ func (t *Tx) ApplyNotice(n rail.Notice) error {
 	return fmt.Errorf("notice %s: unknown kind %q", n.ID, n.Kind)
 }
 
+// about reports whether a notice concerns the payment's current attempt.
+func about(n rail.Notice, p *payment.Payment) bool {
+	return n.Attempt == "" || n.Attempt == p.Attempt.ID
+}
+
 func (t *Tx) approved(p *payment.Payment, n rail.Notice) error {
+	if !about(n, p) {
+		return t.giveBack(p, n.Attempt, "superseded")
+	}
 	switch p.State() {
 	case payment.Authorized, payment.Captured:
 		return nil
 	case payment.Declined, payment.Expired, payment.Voided:
-		// The wallet took the payer's money after we had given up: it goes back,
-		// and the state the merchant was told stays.
-		t.e.Log.Warn("late authorisation, money goes back to the payer", "payment", p.ID, "state", p.State().String())
-		return t.planVoid(p)
+		return t.giveBack(p, p.Attempt.ID, p.State().String())
 	}
 	ev := payment.Evidence{At: t.At, Until: Rules(*p).AuthorizedUntil(t.At), Reference: n.Reference, Payer: n.Payer}
 	if err := p.Approve(ev); err != nil {
@@ -456,7 +526,26 @@ func (t *Tx) approved(p *payment.Payment, n rail.Notice) error {
 	if err := t.RescheduleJob(j); err != nil {
 		return err
 	}
-	return t.state(event.Fact{Kind: event.Authorized}, p, nil)
+	if err := t.state(event.Fact{Kind: event.Authorized}, p, nil); err != nil || !p.AutoCapture {
+		return err
+	}
+	return t.captureAll(p)
+}
+
+// captureAll captures a payment that wants to be captured when authorised.
+func (t *Tx) captureAll(p *payment.Payment) error {
+	proof, ok := p.Capturable(t.At)
+	if !ok {
+		return fmt.Errorf("payment %s: %s until %s, yet not capturable at %s", p.ID, p.State(), p.Attempt.Deadline, t.At)
+	}
+	return t.Capture(p, proof, "capture:"+p.Attempt.ID, p.Amount)
+}
+
+// giveBack deals with a wallet that took the payer's money after we had given
+// up: it goes back, and the state the merchant was told stays.
+func (t *Tx) giveBack(p *payment.Payment, attemptID, why string) error {
+	t.e.Log.Warn("late authorisation, money goes back to the payer", "payment", p.ID, "attempt", attemptID, "state", why)
+	return t.planVoid(p.ID, attemptID)
 }
 
 // Notice applies what a rail told us, in a transaction of its own.
@@ -578,27 +667,27 @@ func (e *Engine) inJob(ctx context.Context, j jobRef, payload any, fn func(t *Tx
 	})
 }
 
-// prepare reads what a request to a rail needs, in a transaction of its own.
-func (e *Engine) prepare(ctx context.Context, merchantID int64, paymentID, requestID, step string) (p payment.Payment, req rail.Request, err error) {
-	err = e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
-		loaded, err := t.LoadPayment(paymentID)
+func (e *Engine) runVoid(ctx context.Context, j jobRef) error {
+	var pl voidPayload
+	if err := json.Unmarshal(j.Payload, &pl); err != nil {
+		return err
+	}
+	var p payment.Payment
+	var req rail.Request
+	if err := e.Update(ctx, j.Merchant, Cause{}, func(t *Tx) error {
+		loaded, err := t.LoadPayment(pl.Payment)
 		if err != nil {
 			return err
 		}
 		p = *loaded
-		req, err = t.request(loaded, requestID, step)
+		if pl.Attempt != "" && pl.Attempt != p.Attempt.ID {
+			if p, err = t.former(p, pl.Attempt); err != nil {
+				return err
+			}
+		}
+		req, err = t.request(&p, cmp.Or(pl.Attempt, p.ID)+":void", "void")
 		return err
-	})
-	return p, req, err
-}
-
-func (e *Engine) runVoid(ctx context.Context, j jobRef) error {
-	var pl paymentPayload
-	if err := json.Unmarshal(j.Payload, &pl); err != nil {
-		return err
-	}
-	p, req, err := e.prepare(ctx, j.Merchant, pl.Payment, pl.Payment+":void", "void")
-	if err != nil {
+	}); err != nil {
 		return err
 	}
 	r, err := e.rail(p.Attempt.Rail)
@@ -613,6 +702,21 @@ func (e *Engine) runVoid(ctx context.Context, j jobRef) error {
 		return fmt.Errorf("void %s: rail answered %q; it is asked again until the payer has the money", p.ID, out.Reason)
 	}
 	return e.inJob(ctx, j, &pl, func(*Tx) error { return nil })
+}
+
+// former shows a payment as it was with an earlier attempt.
+func (t *Tx) former(p payment.Payment, attemptID string) (payment.Payment, error) {
+	as, err := t.Attempts(p.ID)
+	if err != nil {
+		return p, err
+	}
+	for _, a := range as {
+		if a.ID == attemptID {
+			p.Attempt, p.Method, p.Amount = a, a.Method, a.Amount
+			return p, nil
+		}
+	}
+	return p, fmt.Errorf("payment %s has no attempt %s", p.ID, attemptID)
 }
 
 func (e *Engine) runRefund(ctx context.Context, j jobRef) error {

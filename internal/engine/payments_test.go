@@ -35,7 +35,7 @@ func TestWalk(t *testing.T) {
 	if v.Payment.State() != payment.Processing || v.ReturnTo != "https://shop.example/back?payment="+p || len(v.Details) != 1 {
 		t.Errorf("after the decision: %+v", v)
 	}
-	w.planned("expire:"+p, "notice:"+p+":0")
+	w.planned("expire:"+p, "notice:"+w.attempt(p)+":0")
 	w.facts()
 	w.pass(time.Second)
 	w.is(p, payment.Authorized)
@@ -115,14 +115,14 @@ func TestAuthorizedExpires(t *testing.T) {
 	w.must(w.Run(t.Context(), js[0]))
 	w.is(p, payment.Expired)
 	w.books(map[ledger.Account]int64{"receivable/remote": 0})
-	w.planned("void:" + p)
+	w.planned("void:" + w.attempt(p))
 	if n := len(w.remote.calls("void")); n != 0 {
 		t.Errorf("the rail was asked %d times before the commit", n)
 	}
 	w.must(w.Run(t.Context(), js[0])) // done again, as after a crash
 	w.work()
 	w.planned()
-	if got := w.remote.calls("void"); !slices.Equal(got, []string{p + ":void"}) {
+	if got := w.remote.calls("void"); !slices.Equal(got, []string{w.attempt(p) + ":void"}) {
 		t.Errorf("voids %v", got)
 	}
 	w.facts(event.Authorized, event.Expired)
@@ -135,9 +135,9 @@ func TestVoidIsAskedUntilThePayerHasTheMoney(t *testing.T) {
 	p := w.authorized()
 	w.remote.answer["void"] = rail.Outcome{Status: rail.Refused, Reason: "busy"}
 	w.pass(6 * time.Hour)
-	w.planned("void:" + p)
+	w.planned("void:" + w.attempt(p))
 	w.pass(time.Second)
-	w.planned("void:" + p)
+	w.planned("void:" + w.attempt(p))
 	w.remote.answer["void"] = rail.Outcome{Status: rail.Done}
 	w.pass(time.Minute)
 	w.planned()
@@ -157,7 +157,7 @@ func TestLateNoticeGivesMoneyBack(t *testing.T) {
 		w.must(err)
 		w.advance(time.Hour)
 		w.is(p, payment.Expired)
-		w.planned("notice:" + p + ":0")
+		w.planned("notice:" + w.attempt(p) + ":0")
 		w.advance(5 * time.Second)
 		w.is(p, payment.Expired)
 		w.planned()
@@ -183,7 +183,7 @@ func TestLateNoticeGivesMoneyBack(t *testing.T) {
 			}
 			w.must(w.Notice(t.Context(), w.merchant, approval(p)))
 			w.is(p, state) // what the merchant was told stays
-			w.planned("void:" + p)
+			w.planned("void:" + w.attempt(p))
 			w.work()
 			if w.remote.moved("void") != 1 {
 				t.Error("the payer did not get the money back")
@@ -199,7 +199,7 @@ func TestLateNoticeGivesMoneyBack(t *testing.T) {
 		w.clock.Advance(time.Hour) // the expiry job is due, but has not run
 		w.must(w.Notice(t.Context(), w.merchant, approval(p)))
 		w.is(p, payment.Expired)
-		w.planned("void:" + p)
+		w.planned("void:" + w.attempt(p))
 		w.facts(event.Expired)
 	})
 }
@@ -262,7 +262,7 @@ func TestCaptureDeclined(t *testing.T) {
 	}
 	w.books(nil)
 	w.facts(event.Authorized, event.CaptureDeclined)
-	w.planned("void:" + p)
+	w.planned("void:" + w.attempt(p))
 	w.work()
 	w.planned()
 	w.verify()
@@ -295,7 +295,7 @@ func TestScriptedOutageLeavesEverything(t *testing.T) {
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	w := simulated(t)
-	for do, want := range map[string]fault.Kind{"unavailable": fault.Unavailable, "error": fault.Internal, "decline": fault.Internal} {
+	for do, want := range map[string]fault.Kind{"unavailable": fault.Unavailable, "error": fault.Internal} {
 		_, err := w.Execute(t.Context(), w.startOp(sale(rail.Rule{On: "authorize", Do: do}), ""))
 		if got := fault.KindOf(err); err == nil || got != want {
 			t.Errorf("%s: kind %v, want %v (%v)", do, got, want, err)
@@ -499,7 +499,7 @@ func TestMerchantScriptIsUsedUp(t *testing.T) {
 		w.profile(func(p *merchant.Profile) { p.Script = script(rail.Rule{On: "void", Do: "error", Times: 1}) })
 		p := w.authorized()
 		w.pass(6 * time.Hour)
-		w.planned("void:" + p)
+		w.planned("void:" + w.attempt(p))
 		w.pass(time.Second)
 		w.planned()
 	})

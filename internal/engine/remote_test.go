@@ -26,7 +26,7 @@ func TestRemoteWalk(t *testing.T) {
 	w := overNetwork(t)
 	p := w.start()
 	w.is(p, payment.AwaitingPayer)
-	if got := w.payment(p).Attempt.Reference; got != "ref:"+p {
+	if got := w.payment(p).Attempt.Reference; got != "ref:"+w.attempt(p) {
 		t.Errorf("reference %q", got)
 	}
 	w.planned("expire:" + p)
@@ -44,7 +44,7 @@ func TestRemoteWalk(t *testing.T) {
 		owedRemote: -amount + 4000, ledger.Pending(settlement): amount - 320, ledger.Available: -4000, ledger.Fees: 320,
 	})
 	w.facts(event.Authorized, event.Captured, event.RefundCreated, event.RefundSucceeded)
-	if got, want := w.remote.asked, []string{"authorize " + p, "capture ch:" + p, "refund " + r.ID}; !slices.Equal(got, want) {
+	if got, want := w.remote.asked, []string{"authorize " + w.attempt(p), "capture ch:" + p, "refund " + r.ID}; !slices.Equal(got, want) {
 		t.Errorf("asked %v, want %v", got, want)
 	}
 	w.verify()
@@ -169,7 +169,7 @@ func TestRemoteCaptureRefused(t *testing.T) {
 	if got, want := string(reply.Body), p+" is declined, captured 0.00"; got != want {
 		t.Errorf("reply %q, want %q", got, want)
 	}
-	w.planned("void:" + p)
+	w.planned("void:" + w.attempt(p))
 	w.work()
 	if w.remote.moved("void") != 1 {
 		t.Error("held funds stay with the rail")
@@ -302,12 +302,12 @@ func TestCrashWhileStarting(t *testing.T) {
 				t.Fatalf("start: %v", err)
 			}
 			w.remote.hooks(nil, nil)
-			p := w.remote.calls("authorize")[0]
+			p := w.last()
 			w.is(p, payment.Started)
 			w.pass(2 * time.Minute)
 			w.is(p, payment.AwaitingPayer)
 			w.planned("expire:" + p)
-			if ids := w.remote.calls("authorize"); len(ids) != 2 || ids[1] != p {
+			if ids := w.remote.calls("authorize"); len(ids) != 2 || ids[0] != w.attempt(p) || ids[1] != ids[0] {
 				t.Errorf("authorisations %v", ids)
 			}
 			w.verify()
@@ -321,7 +321,7 @@ func TestAnApprovalOvertakesTheAnswer(t *testing.T) {
 	t.Parallel()
 	w := overNetwork(t)
 	w.remote.hooks(nil, func(ctx context.Context, verb string, q rail.Request) error {
-		return w.Notice(ctx, w.merchant, approval(q.ID))
+		return w.Notice(ctx, w.merchant, approval(q.Payment))
 	})
 	p := w.start()
 	w.is(p, payment.Authorized)

@@ -222,6 +222,23 @@ func (a *audit) payments() error {
 	}
 }
 
+// authorized sums what the payment's attempts got authorised.
+func (a *audit) authorized(p *payment.Payment) (sum int64, err error) {
+	as, err := a.Attempts(p.ID)
+	if err != nil {
+		return 0, err
+	}
+	for _, at := range as {
+		if !at.AuthorizedAt.IsZero() {
+			sum += at.Amount.Minor
+		}
+		if at.ID != p.Attempt.ID && (at.State().Waiting() || at.State() == payment.Captured) {
+			return 0, a.differ("payment %s: attempt %s is %s, but %s came after it", p.ID, at.ID, at.State(), p.Attempt.ID)
+		}
+	}
+	return sum, nil
+}
+
 func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 	f := a.flows[p.ID]
 	delete(a.flows, p.ID)
@@ -260,9 +277,9 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 	if p.State() == payment.Authorized {
 		held = p.Amount.Minor
 	}
-	authorized := int64(0)
-	if !p.Attempt.AuthorizedAt.IsZero() {
-		authorized = p.Amount.Minor
+	authorized, err := a.authorized(p)
+	if err != nil {
+		return err
 	}
 	for _, c := range []struct {
 		what      string

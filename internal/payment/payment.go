@@ -19,7 +19,7 @@ type State uint8
 const (
 	Started       State = iota + 1 // decided, rail not asked yet
 	AwaitingPayer                  // the payer has to act
-	Processing                     // the payer acted, the wallet has not confirmed
+	Processing                     // nothing is left to the payer, the wallet has not confirmed
 	Authorized                     // funds are held for us
 	Captured                       // funds are the merchant's
 	Declined                       // payer or wallet said no
@@ -65,7 +65,7 @@ type Event uint8
 // The events.
 const (
 	Redirected Event = iota + 1 // the rail wants the payer to act
-	Acted                       // the payer acted
+	Acted                       // the payer acted, or need not; the wallet decides
 	Approved                    // the wallet confirmed the funds
 	CaptureOK                   // the rail captured
 	Refused                     // payer, wallet or rail refused
@@ -91,6 +91,8 @@ func Next(s State, e Event) (State, bool) {
 		switch e {
 		case Redirected:
 			return AwaitingPayer, true
+		case Acted:
+			return Processing, true
 		case Approved:
 			return Authorized, true
 		case Refused:
@@ -153,7 +155,8 @@ const (
 	AmountTooLarge    Reason = "amount_too_large"
 )
 
-// Payment is one sale a merchant wants money for.
+// Payment is one sale a merchant wants money for. Method, Amount, Secret and
+// Script are those of the current attempt.
 type Payment struct {
 	ID      string
 	Front   string // the front end that owns it
@@ -167,6 +170,10 @@ type Payment struct {
 	Script  string // simulator instructions of this object, JSON or ""
 	Version int64
 
+	AutoCapture bool   // funds are captured as soon as they are authorised
+	Descriptor  string // what the payer should read on their statement; "" for the merchant's own
+	Agreement   string // standing authorisation it is debited under, or ""
+
 	capturedMinor int64
 	refundedMinor int64
 	capturedAt    time.Time
@@ -175,10 +182,13 @@ type Payment struct {
 	Attempt Attempt // the current one
 }
 
-// Attempt is one try to get the payer's authorisation.
+// Attempt is one try to get the payer's authorisation of an amount.
 type Attempt struct {
 	ID           string
 	state        State
+	Method       string
+	Amount       money.Amount
+	Begun        time.Time
 	Rail         string
 	Reference    string // the rail's name for it
 	Payer        string // the wallet's name for the payer, if it tells
@@ -190,13 +200,55 @@ type Attempt struct {
 
 // New starts a payment with its first attempt, which must leave the waiting
 // states before deadline.
-func New(p Payment, attemptID, rail string, deadline time.Time) Payment {
+func New(p Payment, attemptID, rail string, at, deadline time.Time) Payment {
+	p.Version = 0
+	p.begin(attemptID, rail, at, deadline)
+	return p
+}
+
+func (p *Payment) begin(attemptID, rail string, at, deadline time.Time) {
 	if p.Amount.Minor <= 0 {
 		panic("payment: amount must be positive")
 	}
-	p.Version = 0
-	p.Attempt = Attempt{ID: attemptID, state: Started, Rail: rail, Deadline: deadline}
-	return p
+	p.Attempt = Attempt{
+		ID: attemptID, state: Started, Method: p.Method, Amount: p.Amount, Begun: at, Rail: rail, Deadline: deadline,
+	}
+}
+
+// Retryable is proof that an attempt ended without any money having been
+// captured, so that another may be made. Only Payment.Retryable makes one.
+type Retryable struct{ p *Payment }
+
+// Retryable returns the proof.
+func (p *Payment) Retryable() (Retryable, bool) {
+	switch p.State() {
+	case Declined, Expired, Voided:
+		return Retryable{p}, true
+	}
+	return Retryable{}, false
+}
+
+// Begin makes another attempt the current one. The payment's method, amount and
+// secret have been set to those of the new attempt. A proof is good once: it
+// panics if the payment has moved on since.
+func (r Retryable) Begin(attemptID, rail string, at, deadline time.Time) {
+	if _, ok := r.p.Retryable(); !ok {
+		panic(fmt.Sprintf("payment %s: attempt %s begins on a stale proof (%s)", r.p.ID, attemptID, r.p.State()))
+	}
+	r.p.begin(attemptID, rail, at, deadline)
+}
+
+// State returns the attempt's state.
+func (a *Attempt) State() State { return a.state }
+
+// RestoreAttempt rebuilds an attempt the store has read.
+func RestoreAttempt(a Attempt, state string) (Attempt, error) {
+	st, ok := ParseState(state)
+	if !ok {
+		return Attempt{}, fmt.Errorf("attempt %s: unknown state %q", a.ID, state)
+	}
+	a.state = st
+	return a, nil
 }
 
 // Stored is what the store keeps of the private fields.
@@ -210,11 +262,11 @@ type Stored struct {
 
 // Restore rebuilds a payment the store has read.
 func Restore(p Payment, s Stored) (Payment, error) {
-	st, ok := ParseState(s.State)
-	if !ok {
-		return Payment{}, fmt.Errorf("payment %s: unknown state %q", p.ID, s.State)
+	a, err := RestoreAttempt(p.Attempt, s.State)
+	if err != nil {
+		return Payment{}, fmt.Errorf("payment %s: %w", p.ID, err)
 	}
-	p.Attempt.state = st
+	p.Attempt = a
 	p.capturedMinor, p.refundedMinor, p.capturedAt, p.dispute = s.CapturedMinor, s.RefundedMinor, s.CapturedAt, s.Dispute
 	return p, nil
 }
@@ -273,7 +325,7 @@ func (p *Payment) Redirect(reference string) error {
 	return nil
 }
 
-// Act records that the payer acted and the wallet's word is awaited.
+// Act records that nothing is left to the payer and the wallet's word is awaited.
 func (p *Payment) Act() error { return p.step(Acted) }
 
 // Evidence is a wallet's confirmation that it holds the funds.

@@ -18,7 +18,7 @@ var start = time.Date(2026, 9, 10, 1, 0, 0, 0, time.UTC)
 // after start if it got that far.
 func in(t testing.TB, s State) *Payment {
 	t.Helper()
-	p := New(Payment{ID: "pay_1", Amount: money.Of(1000, "USD")}, "att_1", "rail", start.Add(time.Hour))
+	p := New(Payment{ID: "pay_1", Amount: money.Of(1000, "USD")}, "att_1", "rail", start, start.Add(time.Hour))
 	p.Attempt.state = s
 	if s == Captured {
 		p.capturedMinor, p.capturedAt = 1000, start
@@ -47,6 +47,34 @@ func TestCapabilitiesComeOnlyFromTheRightState(t *testing.T) {
 		p.capturedMinor = 1000
 		if _, ok := p.Refundable(money.Of(1, "USD")); ok != (s == Captured) {
 			t.Errorf("%v: refundable %v", s, ok)
+		}
+	}
+}
+
+// TestRetryable gives every proof of an attempt that is over a second use, which
+// must not hide the attempt the first use began.
+func TestRetryable(t *testing.T) {
+	t.Parallel()
+	for _, s := range States {
+		p := in(t, s)
+		proof, ok := p.Retryable()
+		if over := s == Declined || s == Expired || s == Voided; ok != over {
+			t.Errorf("%v: retryable %v", s, ok)
+		}
+		if !ok {
+			continue
+		}
+		p.Method, p.Amount, p.Attempt.AuthorizedAt, p.Attempt.Reason = "other", money.Of(2000, "EUR"), start, ProcessingError
+		proof.Begin("att_2", "rail2", start.Add(time.Hour), start.Add(2*time.Hour))
+		want := Attempt{
+			ID: "att_2", state: Started, Method: "other", Amount: money.Of(2000, "EUR"), Begun: start.Add(time.Hour), Rail: "rail2",
+			Deadline: start.Add(2 * time.Hour),
+		}
+		if p.Attempt != want {
+			t.Errorf("%v: the next attempt is %+v, want %+v", s, p.Attempt, want)
+		}
+		if !panics(func() { proof.Begin("att_3", "rail", start, start) }) {
+			t.Errorf("%v: a stale proof began an attempt", s)
 		}
 	}
 }
@@ -174,7 +202,7 @@ func TestTheZeroStateIsIllegal(t *testing.T) {
 		t.Error("the zero state can be restored")
 	}
 	for _, minor := range []int64{0, -1} {
-		if !panics(func() { New(Payment{Amount: money.Of(minor, "USD")}, "a", "r", start) }) {
+		if !panics(func() { New(Payment{Amount: money.Of(minor, "USD")}, "a", "r", start, start) }) {
 			t.Errorf("a payment of %d", minor)
 		}
 	}
@@ -254,7 +282,7 @@ func TestRandomEvents(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		amount := money.Of(rapid.Int64Range(1, 2000).Draw(t, "amount"), "USD")
-		p := New(Payment{ID: "pay_1", Amount: amount}, "att_1", "rail", start.Add(time.Hour))
+		p := New(Payment{ID: "pay_1", Amount: amount}, "att_1", "rail", start, start.Add(time.Hour))
 		m := &model{p: &p, at: start}
 		if p.State() != Started {
 			t.Fatalf("begins as %v", p.State())
@@ -293,6 +321,16 @@ func TestRandomEvents(t *testing.T) {
 					t.Fatal("voided under a claim")
 				}
 				m.moved(t, from, GivenUp, err, claimed)
+			},
+			"retry": func(t *rapid.T) {
+				proof, ok := p.Retryable()
+				if over := p.State() == Declined || p.State() == Expired || p.State() == Voided; ok != over {
+					t.Fatalf("%v: retryable %v", p.State(), ok)
+				}
+				if ok {
+					proof.Begin(m.name("att"), "rail", m.at, m.at.Add(time.Hour))
+					m.ended = 0
+				}
 			},
 			"claim": func(t *rapid.T) {
 				proof, ok := p.Capturable(m.at)

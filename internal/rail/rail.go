@@ -14,10 +14,13 @@ import (
 // key towards the rail: asking again with the same ID is asking once.
 type Request struct {
 	ID         string
+	Payment    string
+	Attempt    string
 	Merchant   string // account as the rail knows it
 	Descriptor string // what the payer should read on their statement
 	Method     string
 	Amount     money.Amount
+	Agreement  string // the payer's standing authorisation, if there is one: nothing is left to the payer
 	Reference  string // the rail's name of the attempt, if it has given one
 	Until      time.Time
 	At         time.Time // the merchant's time
@@ -99,6 +102,7 @@ type Notice struct {
 	ID        string     `json:"id"`
 	Kind      NoticeKind `json:"kind"`
 	Payment   string     `json:"payment"`
+	Attempt   string     `json:"attempt,omitempty"` // of the payment; "" for the current one
 	Refund    string     `json:"refund,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
 	Reference string     `json:"reference,omitempty"`
@@ -108,7 +112,7 @@ type Notice struct {
 // Rule is an instruction to a simulator, scoped to an object or to a key.
 type Rule struct {
 	On           string `json:"on"`                      // authorize, approve, capture, void, refund
-	Do           string `json:"do"`                      // decline, unavailable, error, delay, duplicate, late, pending
+	Do           string `json:"do"`                      // approve, decline, redirect, unavailable, error, delay, duplicate, late, pending
 	Reason       string `json:"reason,omitempty"`        // for decline
 	DelaySeconds int64  `json:"delay_seconds,omitempty"` // for delay, duplicate, late
 	Times        int    `json:"times,omitempty"`         // how often it applies; 0 = always

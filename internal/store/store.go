@@ -151,6 +151,8 @@ type Reader interface {
 	ResourceBy(kind, key, value string) (resource.Row, error)
 	Resources(q List) ([]resource.Row, error)
 	Payment(id string) (payment.Payment, error)
+	// Attempts lists a payment's attempts in the order they were made.
+	Attempts(paymentID string) ([]payment.Attempt, error)
 	// Payments lists payments with an id greater than after, ascending.
 	Payments(after string, limit int) ([]payment.Payment, error)
 	Refund(id string) (payment.Refund, error)

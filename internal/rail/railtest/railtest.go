@@ -22,7 +22,7 @@ type Harness struct {
 
 func request(id string) rail.Request {
 	at := time.Date(2026, 9, 10, 1, 0, 0, 0, time.UTC)
-	return rail.Request{ID: id, Merchant: "acct_1", Descriptor: "SHOP", Method: "alipay", Amount: money.Of(1099, "USD"), Until: at.Add(time.Hour), At: at}
+	return rail.Request{ID: id, Payment: "pay_1", Attempt: "att_1", Merchant: "acct_1", Descriptor: "SHOP", Method: "alipay", Amount: money.Of(1099, "USD"), Until: at.Add(time.Hour), At: at}
 }
 
 // Run runs the suite.
@@ -79,8 +79,8 @@ func Run(t *testing.T, h Harness) {
 	}
 	for _, d := range []rail.Decision{rail.Approve, rail.Decline, rail.Abort} {
 		t.Run("DecisionMakesOneNotice/"+string(d), func(t *testing.T) {
-			plan := sim.Decide(request("pay_1"), d)
-			if len(plan) != 1 || plan[0].Notice.ID == "" || plan[0].Notice.Payment != "pay_1" {
+			plan := sim.Decide(request("op_decide"), d)
+			if len(plan) != 1 || plan[0].Notice.ID == "" || plan[0].Notice.Payment != "pay_1" || plan[0].Notice.Attempt != "att_1" {
 				t.Fatalf("%+v", plan)
 			}
 			want := rail.PaymentRefused

@@ -38,24 +38,43 @@ func (Rail) Local() bool { return true }
 // errOutage is what a scripted outage looks like to the engine.
 var errOutage = errors.New("simrail: scripted outage")
 
-// Authorize sends the payer to our page, unless instructed to be unavailable.
+// Authorize sends the payer to our page, unless the payer has agreed beforehand
+// or the rules say how it ends: approved, declined or redirected, or known only
+// later (pending, which a reason makes a refusal).
 func (Rail) Authorize(_ context.Context, r rail.Request) (rail.Outcome, error) {
+	done := rail.Outcome{Status: rail.Done, Reference: reference(r), Payer: payer(r)}
 	if rule, ok := rail.Find(r.Script, "authorize"); ok {
 		switch rule.Do {
+		case "approve":
+			return done, nil
+		case "redirect":
+			return rail.Outcome{Status: rail.Redirect}, nil
+		case "pending":
+			out := rail.Outcome{Status: rail.Waiting, Final: rail.Done, Reference: done.Reference, Payer: done.Payer, After: ApprovalDelay}
+			if rule.DelaySeconds > 0 {
+				out.After = time.Duration(rule.DelaySeconds) * time.Second
+			}
+			if rule.Reason != "" {
+				out.Final, out.Reason = rail.Refused, rule.Reason
+			}
+			return out, nil
 		case "unavailable":
 			return rail.Outcome{}, fault.New(fault.Unavailable, "method_not_available", "The payment method cannot be used at present.")
 		case "error":
 			return rail.Outcome{}, fault.New(fault.Internal, "processing_error", "The wallet failed unexpectedly.").Because(errOutage)
 		case "decline":
-			return rail.Outcome{Status: rail.Refused, Reason: rule.Reason}, nil
+			return rail.Outcome{Status: rail.Refused, Reason: orDefault(rule.Reason, "processing_error")}, nil
 		}
+	}
+	if r.Agreement != "" {
+		return done, nil
 	}
 	return rail.Outcome{Status: rail.Redirect}, nil
 }
 
 // Decide plans the notices that follow from the payer's decision.
 func (Rail) Decide(r rail.Request, d rail.Decision) []rail.Planned {
-	notice := rail.Notice{ID: r.ID + ":" + string(d), Payment: r.ID}
+	notice := rail.Notice{ID: r.ID + ":" + string(d), Payment: r.Payment, Attempt: r.Attempt}
 	switch d {
 	case rail.Decline:
 		notice.Kind, notice.Reason = rail.PaymentRefused, "payer_declined"
@@ -152,8 +171,8 @@ func digits(seed string) uint64 {
 // reference is the wallet's trade number: the date, then digits that depend on
 // the attempt only.
 func reference(r rail.Request) string {
-	return fmt.Sprintf("%s22001%015d", r.At.UTC().Format("20060102"), digits("trade:"+r.ID)%1e15)
+	return fmt.Sprintf("%s22001%015d", r.At.UTC().Format("20060102"), digits("trade:"+r.Attempt)%1e15)
 }
 
 // payer is the wallet's number for the payer.
-func payer(r rail.Request) string { return fmt.Sprintf("2088%012d", digits("payer:"+r.ID)%1e12) }
+func payer(r rail.Request) string { return fmt.Sprintf("2088%012d", digits("payer:"+r.Attempt)%1e12) }

@@ -15,8 +15,28 @@ var at = time.Date(2026, 9, 10, 1, 0, 0, 0, time.UTC)
 
 func request(rules ...rail.Rule) rail.Request {
 	return rail.Request{
-		ID: "pay_1", Merchant: "acct_1", Method: "alipay", Amount: money.Of(1000, "USD"),
+		ID: "att_1", Payment: "pay_1", Attempt: "att_1", Merchant: "acct_1", Method: "alipay", Amount: money.Of(1000, "USD"),
 		Until: at.Add(time.Hour), At: at, Script: rules,
+	}
+}
+
+// known adds what the wallet calls the attempt of request and its payer.
+func known(o rail.Outcome) rail.Outcome {
+	n := Rail{}.Decide(request(), rail.Approve)[0].Notice
+	o.Reference, o.Payer = n.Reference, n.Payer
+	return o
+}
+
+// TestAgreedBeforehand debits under a standing authorisation, which asks nobody
+// unless instructed otherwise.
+func TestAgreedBeforehand(t *testing.T) {
+	t.Parallel()
+	for do, want := range map[string]rail.Status{"": rail.Done, "redirect": rail.Redirect, "decline": rail.Refused} {
+		q := request(rail.Rule{On: "authorize", Do: do})
+		q.Agreement = "agr_1"
+		if out, err := (Rail{}).Authorize(t.Context(), q); err != nil || out.Status != want {
+			t.Errorf("%q: %+v, %v", do, out, err)
+		}
 	}
 }
 
@@ -32,6 +52,9 @@ func TestAnswers(t *testing.T) {
 		"Authorize":             {"authorize", rail.Rule{}, rail.Outcome{Status: rail.Redirect}, false},
 		"AuthorizeOtherStep":    {"authorize", rail.Rule{On: "capture", Do: "decline"}, rail.Outcome{Status: rail.Redirect}, false},
 		"AuthorizeDecline":      {"authorize", rail.Rule{On: "authorize", Do: "decline", Reason: "r"}, rail.Outcome{Status: rail.Refused, Reason: "r"}, false},
+		"AuthorizeApprove":      {"authorize", rail.Rule{On: "authorize", Do: "approve"}, known(rail.Outcome{Status: rail.Done}), false},
+		"AuthorizePending":      {"authorize", rail.Rule{On: "authorize", Do: "pending"}, known(rail.Outcome{Status: rail.Waiting, Final: rail.Done, After: time.Second}), false},
+		"AuthorizePendingNo":    {"authorize", rail.Rule{On: "authorize", Do: "pending", Reason: "r", DelaySeconds: 9}, known(rail.Outcome{Status: rail.Waiting, Final: rail.Refused, Reason: "r", After: 9 * time.Second}), false},
 		"AuthorizeError":        {"authorize", rail.Rule{On: "authorize", Do: "error"}, rail.Outcome{}, true},
 		"AuthorizeUnavailable":  {"authorize", rail.Rule{On: "authorize", Do: "unavailable"}, rail.Outcome{}, true},
 		"AuthorizeUnheardOf":    {"authorize", rail.Rule{On: "authorize", Do: "dance"}, rail.Outcome{Status: rail.Redirect}, false},
@@ -112,7 +135,7 @@ func TestDecide(t *testing.T) {
 			var got []step
 			for _, p := range plan {
 				got = append(got, step{p.After, p.Notice.Kind, p.Notice.Reason})
-				if p.Notice.Payment != "pay_1" || p.Notice.ID != plan[0].Notice.ID {
+				if p.Notice.Payment != "pay_1" || p.Notice.Attempt != "att_1" || p.Notice.ID != plan[0].Notice.ID {
 					t.Errorf("notice %+v", p.Notice)
 				}
 			}
@@ -136,7 +159,7 @@ func TestNames(t *testing.T) {
 		t.Errorf("payer %q", n.Payer)
 	}
 	other := request()
-	other.ID = "pay_2"
+	other.ID, other.Attempt = "att_2", "att_2"
 	if o := (Rail{}).Decide(other, rail.Approve)[0].Notice; o.Reference == n.Reference || o.Payer == n.Payer || o.ID == n.ID {
 		t.Errorf("two payments are called the same: %+v", o)
 	}

@@ -104,11 +104,13 @@ func (s *Store) Migrate(ctx context.Context) error {
 	})
 }
 
+const schemaTable = `create table if not exists schema_version (version bigint not null primary key)`
+
 func migrate(ctx context.Context, t pgx.Tx) error {
 	if _, err := t.Exec(ctx, `select pg_advisory_xact_lock(4477, 1)`); err != nil {
 		return err
 	}
-	if _, err := t.Exec(ctx, `create table if not exists schema_version (version bigint not null primary key)`); err != nil {
+	if _, err := t.Exec(ctx, schemaTable); err != nil {
 		return err
 	}
 	files, err := fs.Glob(migrations, "migrations/*.sql")

@@ -1,8 +1,12 @@
 package postgres
 
 import (
+	"io/fs"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/money"
@@ -61,7 +65,7 @@ func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	s := open(t, pgtest.URL(t))
 	noon := time.UnixMilli(1_700_000_000_000).UTC()
-	p := payment.New(payment.Payment{ID: "pay_1", Amount: money.Of(5, "EUR")}, "att_1", "sim", noon)
+	p := payment.New(payment.Payment{ID: "pay_1", Amount: money.Of(5, "EUR")}, "att_1", "sim", noon, noon)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -83,4 +87,34 @@ func TestRoundTrips(t *testing.T) {
 	if trips := s.Stats().RoundTrips - before.RoundTrips; trips != 2 {
 		t.Errorf("an update took %d round trips, want 2", trips)
 	}
+}
+
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.URL(t))
+	storetest.Upgrade(t, s, func(migration string, sql ...string) error {
+		files, err := fs.Glob(migrations, "migrations/*.sql")
+		if err != nil {
+			return err
+		}
+		return pgx.BeginFunc(t.Context(), s.engine.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), schemaTable); err != nil {
+				return err
+			}
+			for i, f := range files {
+				if strings.HasSuffix(f, "_"+migration+".sql") {
+					break
+				}
+				if err := apply(t.Context(), tx, f, i+1); err != nil {
+					return err
+				}
+			}
+			for _, q := range sql {
+				if _, err := tx.Exec(t.Context(), q); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
 }

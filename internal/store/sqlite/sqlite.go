@@ -108,10 +108,12 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close lets queued updates finish, moves the log into the file, and closes it.
 func (s *Store) Close() error { return s.engine.close() }
 
+const schemaTable = `create table if not exists schema_version (version bigint not null primary key) without rowid`
+
 // Migrate implements store.Store.
 func (s *Store) Migrate(ctx context.Context) error {
 	return s.engine.writer.do(ctx, func(c *conn) error {
-		if err := c.Exec(`create table if not exists schema_version (version bigint not null primary key) without rowid`); err != nil {
+		if err := c.Exec(schemaTable); err != nil {
 			return err
 		}
 		files, err := fs.Glob(migrations, "migrations/*.sql")

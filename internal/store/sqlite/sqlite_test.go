@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,4 +151,34 @@ func TestClosed(t *testing.T) {
 	if err := s.Ping(t.Context()); !errors.Is(err, errClosed) {
 		t.Errorf("ping after close: %v", err)
 	}
+}
+
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	s := fresh(t)
+	storetest.Upgrade(t, s, func(migration string, sql ...string) error {
+		files, err := fs.Glob(migrations, "migrations/*.sql")
+		if err != nil {
+			return err
+		}
+		return s.engine.writer.do(t.Context(), func(c *conn) error {
+			if err := c.Exec(schemaTable); err != nil {
+				return err
+			}
+			for i, f := range files {
+				if strings.HasSuffix(f, "_"+migration+".sql") {
+					break
+				}
+				if err := apply(c, f, i+1); err != nil {
+					return err
+				}
+			}
+			for _, q := range sql {
+				if err := c.Exec(q); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
 }

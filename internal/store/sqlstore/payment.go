@@ -5,26 +5,27 @@ import (
 	"github.com/ducatpay/ducat/internal/payment"
 )
 
-const selectPayment = `select p.id, p.front, p.owner, p.kind, p.product, p.method, p.currency, p.amount, p.created, p.secret, p.script,
-	p.captured, p.refunded, p.captured_at, p.dispute, p.version,
-	a.id, a.state, a.rail, a.reference, a.payer, a.reason, a.authorized_at, a.deadline, a.claim
-from payment p join attempt a on a.merchant = p.merchant and a.payment = p.id and a.id = p.attempt
+const selectPayment = `select id, front, owner, kind, product, method, currency, amount, created, secret, script,
+	auto_capture, descriptor, agreement, captured, refunded, captured_at, dispute, version,
+	attempt, state, begun, rail, reference, payer, reason, authorized_at, deadline, claim
+from payment
 `
 
 func scanPayment(r Rows) (payment.Payment, error) {
 	var p payment.Payment
 	var s payment.Stored
 	var currency, reason string
-	var created, capturedAt, authorizedAt, deadline int64
+	var created, auto, capturedAt, begun, authorizedAt, deadline int64
+	a := &p.Attempt
 	err := r.Scan(&p.ID, &p.Front, &p.Owner, &p.Kind, &p.Product, &p.Method, &currency, &p.Amount.Minor, &created, &p.Secret, &p.Script,
-		&s.CapturedMinor, &s.RefundedMinor, &capturedAt, &s.Dispute, &p.Version,
-		&p.Attempt.ID, &s.State, &p.Attempt.Rail, &p.Attempt.Reference, &p.Attempt.Payer, &reason, &authorizedAt, &deadline, &p.Attempt.Claim)
+		&auto, &p.Descriptor, &p.Agreement, &s.CapturedMinor, &s.RefundedMinor, &capturedAt, &s.Dispute, &p.Version,
+		&a.ID, &s.State, &begun, &a.Rail, &a.Reference, &a.Payer, &reason, &authorizedAt, &deadline, &a.Claim)
 	if err != nil {
 		return p, err
 	}
-	p.Amount.Currency, p.Attempt.Reason = money.Currency(currency), payment.Reason(reason)
-	p.Created, s.CapturedAt = fromMilli(created), fromMilli(capturedAt)
-	p.Attempt.AuthorizedAt, p.Attempt.Deadline = fromMilli(authorizedAt), fromMilli(deadline)
+	p.Amount.Currency, p.AutoCapture, p.Created, s.CapturedAt = money.Currency(currency), auto != 0, fromMilli(created), fromMilli(capturedAt)
+	a.Method, a.Amount, a.Begun, a.Reason = p.Method, p.Amount, fromMilli(begun), payment.Reason(reason)
+	a.AuthorizedAt, a.Deadline = fromMilli(authorizedAt), fromMilli(deadline)
 	return payment.Restore(p, s)
 }
 
@@ -33,56 +34,64 @@ func (t *Tx) Payment(id string) (payment.Payment, error) {
 	if err := t.lock(LockPayment, id); err != nil {
 		return payment.Payment{}, err
 	}
-	return one(t, scanPayment, selectPayment+`where p.merchant = $1 and p.id = $2`, t.merchant, id)
+	return one(t, scanPayment, selectPayment+`where merchant = $1 and id = $2`, t.merchant, id)
 }
 
 // Payments implements store.Reader.
 func (t *Tx) Payments(after string, limit int) ([]payment.Payment, error) {
-	return many(t, scanPayment, selectPayment+`where p.merchant = $1 and p.id > $2 order by p.id limit $3`, t.merchant, after, int64(limit))
+	return many(t, scanPayment, selectPayment+`where merchant = $1 and id > $2 order by id limit $3`, t.merchant, after, int64(limit))
+}
+
+// Attempts implements store.Reader. The database keeps an attempt when another
+// takes its place; ids sort by time.
+func (t *Tx) Attempts(paymentID string) ([]payment.Attempt, error) {
+	return many(t, scanAttempt, `select id, state, method, currency, amount, begun, rail, reference, payer, reason, authorized_at, 0 as deadline, '' as claim
+from attempt where merchant = $1 and payment = $2
+union all
+select attempt, state, method, currency, amount, begun, rail, reference, payer, reason, authorized_at, deadline, claim
+from payment where merchant = $1 and id = $2
+order by begun, id`, t.merchant, paymentID)
+}
+
+func scanAttempt(r Rows) (payment.Attempt, error) {
+	var a payment.Attempt
+	var state, currency, reason string
+	var begun, authorizedAt, deadline int64
+	err := r.Scan(&a.ID, &state, &a.Method, &currency, &a.Amount.Minor, &begun, &a.Rail, &a.Reference, &a.Payer, &reason, &authorizedAt, &deadline, &a.Claim)
+	if err != nil {
+		return a, err
+	}
+	a.Amount.Currency, a.Begun, a.Reason = money.Currency(currency), fromMilli(begun), payment.Reason(reason)
+	a.AuthorizedAt, a.Deadline = fromMilli(authorizedAt), fromMilli(deadline)
+	return payment.RestoreAttempt(a, state)
 }
 
 // InsertPayment implements store.Tx.
 func (t *Tx) InsertPayment(p payment.Payment) error {
-	s := p.Stored()
-	err := t.exec(`insert into payment (merchant, id, front, owner, kind, product, method, currency, amount, created, secret, script,
-	attempt, captured, refunded, captured_at, dispute, version)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1)`,
-		t.merchant, p.ID, p.Front, p.Owner, p.Kind, p.Product, p.Method, string(p.Amount.Currency), p.Amount.Minor, toMilli(p.Created),
-		p.Secret, p.Script, p.Attempt.ID, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt), s.Dispute)
-	if err != nil {
-		return err
-	}
-	return t.exec(insertAttempt, t.attemptArgs(p, s)...)
+	return t.exec(`insert into payment (merchant, id, version, front, owner, kind, product, method, currency, amount, secret, script,
+	auto_capture, descriptor, agreement, captured, refunded, captured_at, dispute,
+	attempt, state, begun, rail, reference, payer, reason, authorized_at, deadline, claim, created)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)`,
+		append(t.paymentArgs(p, 1), toMilli(p.Created))...)
 }
 
-// UpdatePayment implements store.Tx.
+// UpdatePayment implements store.Tx. Triggers check the change of state, and
+// keep an attempt that is followed by another.
 func (t *Tx) UpdatePayment(p payment.Payment) error {
-	s := p.Stored()
-	err := t.execOne(`update payment set front = $4, owner = $5, kind = $6, product = $7, method = $8, currency = $9, amount = $10,
-	secret = $11, script = $12, attempt = $13, captured = $14, refunded = $15, captured_at = $16, dispute = $17, version = version + 1
-where merchant = $1 and id = $2 and version = $3`,
-		t.merchant, p.ID, p.Version, p.Front, p.Owner, p.Kind, p.Product, p.Method, string(p.Amount.Currency), p.Amount.Minor,
-		p.Secret, p.Script, p.Attempt.ID, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt), s.Dispute)
-	if err != nil {
-		return err
+	return t.execOne(`update payment set version = $3 + 1, front = $4, owner = $5, kind = $6, product = $7, method = $8, currency = $9, amount = $10,
+	secret = $11, script = $12, auto_capture = $13, descriptor = $14, agreement = $15, captured = $16, refunded = $17, captured_at = $18, dispute = $19,
+	attempt = $20, state = $21, begun = $22, rail = $23, reference = $24, payer = $25, reason = $26, authorized_at = $27, deadline = $28, claim = $29
+where merchant = $1 and id = $2 and version = $3`, t.paymentArgs(p, p.Version)...)
+}
+
+// paymentArgs are the arguments $1 to $29 of both statements.
+func (t *Tx) paymentArgs(p payment.Payment, version int64) []any {
+	s, a := p.Stored(), p.Attempt
+	return []any{
+		t.merchant, p.ID, version, p.Front, p.Owner, p.Kind, p.Product, p.Method, string(p.Amount.Currency), p.Amount.Minor, p.Secret, p.Script,
+		toBit(p.AutoCapture), p.Descriptor, p.Agreement, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt), s.Dispute,
+		a.ID, s.State, toMilli(a.Begun), a.Rail, a.Reference, a.Payer, string(a.Reason), toMilli(a.AuthorizedAt), toMilli(a.Deadline), a.Claim,
 	}
-	return t.putAttempt(p, s)
-}
-
-const insertAttempt = `insert into attempt (merchant, payment, id, state, rail, reference, payer, reason, authorized_at, deadline, claim)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
-
-// putAttempt stores the current attempt; a trigger checks the change of state.
-func (t *Tx) putAttempt(p payment.Payment, s payment.Stored) error {
-	return t.exec(insertAttempt+`
-on conflict (merchant, payment, id) do update set state = excluded.state, rail = excluded.rail, reference = excluded.reference,
-	payer = excluded.payer, reason = excluded.reason, authorized_at = excluded.authorized_at, deadline = excluded.deadline, claim = excluded.claim`,
-		t.attemptArgs(p, s)...)
-}
-
-func (t *Tx) attemptArgs(p payment.Payment, s payment.Stored) []any {
-	a := p.Attempt
-	return []any{t.merchant, p.ID, a.ID, s.State, a.Rail, a.Reference, a.Payer, string(a.Reason), toMilli(a.AuthorizedAt), toMilli(a.Deadline), a.Claim}
 }
 
 const selectRefund = `select id, payment, currency, amount, created, reason, state, version from refund

@@ -213,7 +213,8 @@ func (f *fixture) newPayment() payment.Payment {
 	return payment.New(payment.Payment{
 		ID: f.ids.New("pay_", noon), Front: "x", Owner: "obj_1", Kind: "x.y", Product: "goods", Method: "wallet",
 		Amount: money.Of(1099, "EUR"), Created: noon, Secret: "s", Script: `{"a":"b"}`,
-	}, "att_1", "sim", noon.Add(time.Hour))
+		AutoCapture: true, Descriptor: "SHOP 1", Agreement: "agr_1",
+	}, "att_1", "sim", noon, noon.Add(time.Hour))
 }
 
 func captured(f *fixture, p *payment.Payment) {
@@ -263,9 +264,53 @@ func payments(f *fixture) {
 	f.must(p.Capture("op", money.Of(1000, "EUR"), noon))
 	step()
 	equal(f, list("", 9), []payment.Payment{all[0], p, all[2]})
+}
 
-	p.Attempt.ID = "att_2" // another try keeps what the first came to
-	step()
+// attempts checks that an attempt that is followed by another is kept as it
+// ended, and that one which is not over cannot be followed.
+func attempts(f *fixture) {
+	p := f.newPayment()
+	f.update(func(tx store.Tx) error { return tx.InsertPayment(p) })
+	p.Version = 1
+	early := p
+	early.Attempt.ID = "att_2"
+	if f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.UpdatePayment(early) }) == nil {
+		f.Error("an attempt was begun while another had not ended")
+	}
+	want := []payment.Attempt{}
+	list := func() {
+		f.Helper()
+		f.view(func(r store.Reader) error {
+			got, err := r.Attempts(p.ID)
+			equal(f, got, append(want, p.Attempt))
+			return err
+		})
+	}
+	list()
+	for i := range 2 {
+		f.must(p.Approve(payment.Evidence{At: noon, Until: noon.Add(time.Hour), Reference: "r", Payer: "pp"}))
+		f.update(func(tx store.Tx) error { return tx.UpdatePayment(p) })
+		p.Version++
+		held, err := p.Refuse(payment.ProcessingError)
+		f.must(err)
+		equal(f, held, true)
+		f.update(func(tx store.Tx) error { return tx.UpdatePayment(p) })
+		p.Version++
+		want = append(want, p.Attempt)
+		again, ok := p.Retryable()
+		equal(f, ok, true)
+		p.Method, p.Amount = "card", money.Of(500+int64(i), "USD")
+		at := noon.Add(time.Duration(i) * time.Minute)
+		again.Begin(f.ids.New("att_", at), "sim2", at, noon.Add(2*time.Hour))
+		f.update(func(tx store.Tx) error { return tx.UpdatePayment(p) })
+		p.Version++
+		list()
+	}
+	f.view(func(r store.Reader) error {
+		none, err := r.Attempts("none")
+		equal(f, len(none), 0)
+		return err
+	})
 }
 
 func paymentVersions(f *fixture) {

@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ResourceOrderIsOfBytes", byteOrder},
 
 		{"Payments", payments},
+		{"Attempts", attempts},
 		{"PaymentVersions", paymentVersions},
 		{"IllegalMove", illegalMove},
 		{"Refunds", refunds},

@@ -224,7 +224,7 @@ func createCharge(c *call) (step, error) {
 			if err := t.InsertResource(newRow(t, kindCharge, chargeID, p.ID, encodeBody(b), resource.Key{Name: "payment", Value: p.ID})); err != nil {
 				return err
 			}
-			return t.Capture(p, proof, chargeID)
+			return t.Capture(p, proof, chargeID, p.Amount)
 		},
 		finish: func(t *engine.Tx) (obj, error) {
 			row, err := t.ResourceBy(kindCharge, "payment", paymentID)

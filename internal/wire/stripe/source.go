@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
@@ -132,14 +133,16 @@ func createSource(c *call) (step, error) {
 			rowID = t.NewID("src_")
 			p, err := t.Start(payment.Payment{
 				Front: Name, Kind: kindSource, Owner: rowID, Product: method.SingleUseSource, Method: typ,
-				Amount: money.Of(amount, cur), Script: script,
+				Amount: money.Of(amount, cur), Descriptor: body.Descriptor, Script: script,
+			}, func(p *payment.Payment) error {
+				b := body
+				b.ClientSecret = "src_client_secret_" + t.Random(24)
+				return t.InsertResource(newRow(t, kindSource, rowID, p.ID, encodeBody(b)))
 			})
-			if err != nil {
-				return err
+			if err == nil && p.State() == payment.Declined {
+				err = fault.New(fault.Internal, "processing_error", "The wallet could not start the payment.")
 			}
-			b := body
-			b.ClientSecret = "src_client_secret_" + t.Random(24)
-			return t.InsertResource(newRow(t, kindSource, rowID, p.ID, encodeBody(b)))
+			return err
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(rowID, c.principal.public) },
 	}, nil
