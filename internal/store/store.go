@@ -67,6 +67,10 @@ type Store interface {
 	// busy is how many due jobs somebody else holds.
 	ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wall time.Time, lease time.Duration, limit int) (jobs []Job, busy int, err error)
 
+	// PruneAnswers deletes up to limit answers created before a wall time,
+	// whosever they are, and returns how many it deleted.
+	PruneAnswers(ctx context.Context, before time.Time, limit int) (int, error)
+
 	// Setting returns the value under name, storing propose first if there is
 	// none; all nodes agree on the value.
 	Setting(ctx context.Context, name string, propose []byte) ([]byte, error)
@@ -220,4 +224,6 @@ type Tx interface {
 
 	InsertDelivery(d Delivery) error
 	UpdateDelivery(d Delivery) error
+	// DeleteDeliveries deletes all deliveries of an event.
+	DeleteDeliveries(event string) error
 }

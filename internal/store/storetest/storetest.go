@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 
 		{"Answers", answers},
 		{"AnswerIsClaimedOnce", answerOnce},
+		{"PruneAnswers", pruneAnswers},
 		{"Deliveries", deliveries},
 	} {
 		t.Run(c.name, func(t *testing.T) {
