@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/clock"
 	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/fault"
@@ -93,14 +94,15 @@ type Tx struct {
 	Wall  time.Time
 	Cause Cause
 
-	e        *Engine
-	payments map[string]*payment.Payment
-	rows     map[rowKey]resource.Row
-	written  map[rowKey]bool
-	calls    []call
-	executes bool  // calls are made as soon as the transaction is over
-	soon     bool  // planned work that is due at once
-	spent    []int // instructions of the merchant's script that were used
+	e          *Engine
+	payments   map[string]*payment.Payment
+	agreements map[string]*agreement.Agreement
+	rows       map[rowKey]resource.Row
+	written    map[rowKey]bool
+	calls      []call
+	executes   bool  // calls are made as soon as the transaction is over
+	soon       bool  // planned work that is due at once
+	spent      []int // instructions of the merchant's script that were used
 }
 
 // NewID makes an id that sorts by the transaction's time.

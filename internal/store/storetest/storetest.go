@@ -53,6 +53,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"IllegalMove", illegalMove},
 		{"Refunds", refunds},
 		{"Disputes", disputes},
+		{"Agreements", agreements},
+		{"AgreementTokens", agreementTokens},
+		{"IllegalAgreement", illegalAgreement},
 
 		{"Post", post},
 		{"PostAtOnce", postAtOnce},
