@@ -10,6 +10,7 @@ import (
 	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/method"
+	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/store"
 )
@@ -158,6 +159,13 @@ func (t *Tx) ActivateAgreement(a *agreement.Agreement, payer string, until time.
 		return err
 	}
 	return t.agreementChanged(a, event.AgreementActivated, "")
+}
+
+// Debit starts a payment under a standing authorisation: nothing is left to the
+// payer. It is Start otherwise.
+func (t *Tx) Debit(p payment.Payment, proof agreement.Debitable, prepare func(p *payment.Payment) error) (*payment.Payment, error) {
+	p.Agreement = proof.Agreement().ID
+	return t.Start(p, prepare)
 }
 
 // GiveCode makes a secret the code of an agreement the payer has consented to.
