@@ -54,6 +54,8 @@ type Engine struct {
 	fronts map[string]Front
 	rails  map[bool][]rail.Rail // by live
 	wake   chan struct{}
+
+	underWay underWay
 }
 
 // New returns an engine without fronts or rails.
