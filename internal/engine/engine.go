@@ -95,6 +95,9 @@ type Tx struct {
 	At    time.Time // the merchant's time; every row of the transaction carries it
 	Wall  time.Time
 	Cause Cause
+	// Subject is the id of what the request is about, set by Op.Begin for
+	// Op.Finish. It is kept with a request whose process dies in between.
+	Subject string
 
 	e          *Engine
 	payments   map[string]*payment.Payment

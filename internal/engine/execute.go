@@ -40,8 +40,9 @@ type Op struct {
 	// Begin decides and writes. Rails that decide in-process have answered when
 	// it returns; for others the answer is awaited after its commit.
 	Begin func(t *Tx) error
-	// Finish renders the reply when outcomes are applied. It must depend only
-	// on the request and on what is stored.
+	// Finish renders the reply when outcomes are applied. Another process may run
+	// it than ran Begin, so it must depend only on the request, on what is stored,
+	// and on Tx.Subject: an id that Begin made up belongs there.
 	Finish func(t *Tx) (Reply, error)
 }
 
@@ -159,10 +160,10 @@ func replay(a store.Answer) Reply {
 
 func (e *Engine) execute(ctx context.Context, op Op) (Reply, error) {
 	var reply Reply
-	var calls []call
+	var begun unfinished
 	cause := op.Cause
 	err := e.Update(ctx, op.Merchant, op.Cause, func(t *Tx) error {
-		reply, calls, cause = Reply{}, nil, op.Cause
+		reply, begun, cause = Reply{}, unfinished{}, op.Cause
 		t.executes = true
 		if op.Key != "" {
 			done, pending, err := t.earlier(op)
@@ -175,7 +176,7 @@ func (e *Engine) execute(ctx context.Context, op Op) (Reply, error) {
 			}
 			if pending != nil {
 				// What the first request began goes on in its name.
-				calls, cause.RequestID = pending.calls, pending.requestID
+				begun, cause.RequestID = *pending, pending.requestID
 				return nil
 			}
 		}
@@ -184,25 +185,28 @@ func (e *Engine) execute(ctx context.Context, op Op) (Reply, error) {
 				return err
 			}
 		}
-		if calls = t.calls; len(calls) > 0 {
-			return t.keepPending(op, calls)
+		if len(t.calls) > 0 {
+			begun = unfinished{Calls: t.calls, Subject: t.Subject}
+			return t.keepPending(op, begun)
 		}
 		return t.finish(op, &reply, true)
 	})
-	if err != nil || len(calls) == 0 {
+	if err != nil || len(begun.Calls) == 0 {
 		return reply, err
 	}
-	err = e.resume(ctx, op.Merchant, calls, cause, func(t *Tx) error {
-		reply = Reply{}
+	err = e.resume(ctx, op.Merchant, begun.Calls, cause, func(t *Tx) error {
+		reply, t.Subject = Reply{}, begun.Subject
 		return t.finish(op, &reply, false)
 	})
 	return reply, err
 }
 
-// unfinished is what a request had begun when its process died.
+// unfinished is what a request has begun while the rail is being asked, or had
+// when its process died. It is kept as JSON with the claim of the key.
 type unfinished struct {
+	Calls     []call `json:"calls"`
+	Subject   string `json:"subject,omitempty"`
 	requestID string
-	calls     []call
 }
 
 // earlier looks for what the key was used for before: a stored answer, or calls
@@ -229,7 +233,7 @@ func (t *Tx) earlier(op Op) (*Reply, *unfinished, error) {
 		return nil, nil, busy(op.Key, a.RequestID)
 	}
 	u := &unfinished{requestID: a.RequestID}
-	if err := json.Unmarshal(a.Headers, &u.calls); err != nil {
+	if err := json.Unmarshal(a.Headers, u); err != nil {
 		return nil, nil, fmt.Errorf("answer %s: %w", a.Key, err)
 	}
 	return nil, u, nil
@@ -269,12 +273,12 @@ func (t *Tx) answer(op Op) store.Answer {
 }
 
 // keepPending claims the key while the rail is being asked.
-func (t *Tx) keepPending(op Op, calls []call) error {
+func (t *Tx) keepPending(op Op, begun unfinished) error {
 	if op.Key == "" {
 		return nil
 	}
 	a := t.answer(op)
-	b, err := json.Marshal(calls)
+	b, err := json.Marshal(begun)
 	if err != nil {
 		return err
 	}

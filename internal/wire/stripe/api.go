@@ -72,7 +72,8 @@ type endpoint struct {
 }
 
 // step is what a writing endpoint does inside its transaction. Both functions
-// may run more than once.
+// may run more than once, and finish in another process than begin: where a rail
+// may have been asked in between, they share Tx.Subject and no variables.
 type step struct {
 	begin  func(t *engine.Tx) error
 	finish func(t *engine.Tx) (obj, error)
