@@ -397,7 +397,7 @@ func (t *Tx) RefundPayment(p *payment.Payment, proof payment.Refundable, prefix 
 
 func (t *Tx) refundRequest(p *payment.Payment, r *payment.Refund) (rail.Request, error) {
 	req, err := t.request(p, r.ID, "refund")
-	req.Amount = r.Amount
+	req.Amount, req.Takes = r.Amount, Rules(*p).RefundAfter(t.At)
 	if _, scripted := rail.Find(req.Script, "refund"); !scripted && t.Who.Profile.RefundSynchronous {
 		req.Script = append(req.Script, rail.Rule{On: "refund", Do: "done"})
 	}
@@ -453,6 +453,24 @@ func (t *Tx) refundFailed(p *payment.Payment, r *payment.Refund, why payment.Rea
 		return err
 	}
 	return t.state(event.Fact{Kind: event.RefundFailed, Amount: r.Amount, Reason: string(why)}, p, r)
+}
+
+// CancelRefund takes back a refund that has not been passed on: the amount is the
+// merchant's again. A rail over the network has been asked already.
+func (t *Tx) CancelRefund(p *payment.Payment, r *payment.Refund) error {
+	rl, err := t.e.rail(p.Attempt.Rail)
+	if err != nil {
+		return err
+	}
+	if r.State() != payment.RefundPending || !rl.Local() {
+		return fault.New(fault.Conflict, "refund_not_cancelable", "The refund can no longer be canceled.")
+	}
+	for _, job := range []string{"notice:" + r.ID, "refund:" + r.ID} {
+		if err := t.DeleteJob(job); err != nil {
+			return err
+		}
+	}
+	return t.refundFailed(p, r, payment.RefundCanceled)
 }
 
 func (t *Tx) saveRefund(r *payment.Refund) error {
@@ -637,8 +655,6 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 		return e.runDispute(ctx, j)
 	case JobPayout:
 		return e.runPayout(ctx, j)
-	case JobAgreement:
-		return e.runAgreement(ctx, j)
 	case JobRefund:
 		return e.runRefund(ctx, j)
 	case JobCall:
@@ -653,17 +669,10 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 
 var errKeepJob = errors.New("engine: job stays")
 
-func decodeJob(j jobRef, payload any) error {
-	if err := json.Unmarshal(j.Payload, payload); err != nil {
-		return fmt.Errorf("job %s: %w", j.ID, err)
-	}
-	return nil
-}
-
 // inJob runs fn and deletes the job in one transaction.
 func (e *Engine) inJob(ctx context.Context, j jobRef, payload any, fn func(t *Tx) error) error {
-	if err := decodeJob(j, payload); err != nil {
-		return err
+	if err := json.Unmarshal(j.Payload, payload); err != nil {
+		return fmt.Errorf("job %s: %w", j.ID, err)
 	}
 	return e.Update(ctx, j.Merchant, Cause{}, func(t *Tx) error {
 		switch err := fn(t); {

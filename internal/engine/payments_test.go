@@ -392,6 +392,35 @@ func TestRefunds(t *testing.T) {
 		w.planned("settle:2026-09-17")
 		w.verify()
 	})
+	t.Run("Canceled", func(t *testing.T) {
+		t.Parallel()
+		w := simulated(t)
+		p := w.captured()
+		r := w.refund(p, 6000)
+		cancel := func() error {
+			return w.Update(t.Context(), w.merchant, engine.Cause{}, func(t *engine.Tx) error {
+				p, err := t.LoadPayment(p)
+				if err != nil {
+					return err
+				}
+				ref, err := t.Refund(r.ID)
+				if err != nil {
+					return err
+				}
+				return t.CancelRefund(p, &ref)
+			})
+		}
+		w.must(cancel())
+		w.refundIs(r, payment.RefundFailed)
+		w.planned("settle:2026-09-17")
+		w.pass(time.Minute) // the simulator says nothing about it any more
+		w.refundIs(r, payment.RefundFailed)
+		if err := cancel(); fault.CodeOf(err) != "refund_not_cancelable" {
+			t.Errorf("canceled again: %v", err)
+		}
+		w.refund(p, 10000)
+		w.verify()
+	})
 	t.Run("Window", func(t *testing.T) {
 		t.Parallel()
 		w := simulated(t)

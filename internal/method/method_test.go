@@ -171,7 +171,7 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s is there twice", key)
 		case r.Name == "" || len(r.Currencies) == 0 || r.MinimumDefault <= 0 || r.Maximum <= r.MinimumDefault:
 			t.Errorf("%s is incomplete: %+v", key, r)
-		case r.PendingFor <= 0 || r.AuthorizedFor <= 0 || r.RefundFor < 0:
+		case r.PendingFor <= 0 || r.AuthorizedFor <= 0 || r.RefundFor <= 0:
 			t.Errorf("%s has no deadlines: %+v", key, r)
 		}
 		seen[key] = true
@@ -184,5 +184,37 @@ func TestCatalogue(t *testing.T) {
 	All()[0].Name = "changed"
 	if All()[0].Name == "changed" {
 		t.Error("the catalogue can be changed through All")
+	}
+}
+
+// TestRefundAfter: refunds of orders go at Amsterdam's midnight, whatever the
+// season; the night in which the clock changes is an hour longer or shorter.
+func TestRefundAfter(t *testing.T) {
+	t.Parallel()
+	r, ok := Find(Order, "alipay")
+	if !ok {
+		t.Fatal("not in the catalogue")
+	}
+	for _, c := range []struct {
+		at   string
+		want time.Duration
+	}{
+		{"2026-09-10T01:00:00Z", 21 * time.Hour}, // summer: 03:00 there
+		{"2026-01-10T01:00:00Z", 22 * time.Hour}, // winter: 02:00 there
+		{"2026-09-10T21:59:59Z", time.Second},
+		{"2026-09-10T22:00:00Z", 24 * time.Hour}, // midnight itself is too late
+		{"2026-03-28T23:00:00Z", 23 * time.Hour},
+		{"2026-10-24T22:00:00Z", 25 * time.Hour},
+	} {
+		at, err := time.Parse(time.RFC3339, c.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.RefundAfter(at); got != c.want {
+			t.Errorf("at %s after %v, want %v", c.at, got, c.want)
+		}
+	}
+	if got := alipay(t).RefundAfter(time.Unix(0, 0)); got != 2*time.Second {
+		t.Errorf("without a time of day after %v", got)
 	}
 }

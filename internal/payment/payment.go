@@ -153,6 +153,7 @@ const (
 	ProcessingError   Reason = "processing_error"
 	InsufficientFunds Reason = "insufficient_funds"
 	AmountTooLarge    Reason = "amount_too_large"
+	RefundCanceled    Reason = "refund_canceled" // the merchant took a refund back in time
 )
 
 // Payment is one sale a merchant wants money for. Method, Amount, Secret and

@@ -23,8 +23,9 @@ type Request struct {
 	Agreement  string // the payer's standing authorisation, if there is one: nothing is left to the payer
 	Reference  string // the rail's name of the attempt, if it has given one
 	Until      time.Time
-	At         time.Time // the merchant's time
-	Script     []Rule    // instructions for a simulator; live rails ignore them
+	Takes      time.Duration // a refund, simulator only: how long the decision takes unless instructed otherwise
+	At         time.Time     // the merchant's time
+	Script     []Rule        // instructions for a simulator; live rails ignore them
 }
 
 // Status is a rail's answer.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/ducatpay/ducat/internal/fault"
-	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/rail"
 )
 
@@ -131,12 +130,7 @@ func (Rail) Void(_ context.Context, r rail.Request) (rail.Outcome, error) {
 
 // Refund sends captured funds back; wallets decide refunds asynchronously.
 func (Rail) Refund(_ context.Context, r rail.Request) (rail.Outcome, error) {
-	delay := 2 * time.Second
-	for _, m := range method.All() {
-		if m.Method == r.Method {
-			delay = m.RefundDelay
-		}
-	}
+	delay := r.Takes
 	rule, ok := rail.Find(r.Script, "refund")
 	if ok {
 		if rule.DelaySeconds > 0 {
@@ -152,9 +146,6 @@ func (Rail) Refund(_ context.Context, r rail.Request) (rail.Outcome, error) {
 		case "error":
 			return rail.Outcome{}, errOutage
 		}
-	}
-	if delay == 0 {
-		return rail.Outcome{Status: rail.Done}, nil
 	}
 	return rail.Outcome{Status: rail.Waiting, After: delay, Final: rail.Done}, nil
 }

@@ -16,7 +16,7 @@ var at = time.Date(2026, 9, 10, 1, 0, 0, 0, time.UTC)
 func request(rules ...rail.Rule) rail.Request {
 	return rail.Request{
 		ID: "att_1", Payment: "pay_1", Attempt: "att_1", Merchant: "acct_1", Method: "alipay", Amount: money.Of(1000, "USD"),
-		Until: at.Add(time.Hour), At: at, Script: rules,
+		Until: at.Add(time.Hour), Takes: 2 * time.Second, At: at, Script: rules,
 	}
 }
 

@@ -53,9 +53,6 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"IllegalMove", illegalMove},
 		{"Refunds", refunds},
 		{"Disputes", disputes},
-		{"Agreements", agreements},
-		{"AgreementTokens", agreementTokens},
-		{"IllegalAgreement", illegalAgreement},
 
 		{"Post", post},
 		{"PostAtOnce", postAtOnce},
@@ -71,7 +68,6 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 
 		{"Answers", answers},
 		{"AnswerIsClaimedOnce", answerOnce},
-		{"PruneAnswers", pruneAnswers},
 		{"Deliveries", deliveries},
 	} {
 		t.Run(c.name, func(t *testing.T) {

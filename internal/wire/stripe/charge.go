@@ -179,6 +179,7 @@ func createCharge(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
+	var paymentID string
 	return step{
 		begin: func(t *engine.Tx) error {
 			q := q // begin may run again and starts afresh
@@ -199,7 +200,7 @@ func createCharge(c *call) (step, error) {
 			if err != nil {
 				return err
 			}
-			t.Subject = p.ID
+			paymentID = p.ID
 			if _, err := t.Lapse(p); err != nil {
 				return err
 			}
@@ -226,11 +227,11 @@ func createCharge(c *call) (step, error) {
 			return t.Capture(p, proof, chargeID, p.Amount)
 		},
 		finish: func(t *engine.Tx) (obj, error) {
-			row, err := t.ResourceBy(kindCharge, "payment", t.Subject)
+			row, err := t.ResourceBy(kindCharge, "payment", paymentID)
 			if err != nil {
 				return nil, err
 			}
-			p, err := t.LoadPayment(t.Subject)
+			p, err := t.LoadPayment(paymentID)
 			if err != nil {
 				return nil, err
 			}
