@@ -123,6 +123,11 @@ const (
 
 // Run serves until ctx ends, then lets requests and jobs in hand finish.
 func (c *serveCmd) Run(ctx context.Context, out streams) error {
+	release, err := server.Claim(c.DB)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = release() }()
 	s, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -147,6 +152,9 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	hs := &http.Server{
 		Handler: srv.Handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: headerMax, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	if err := srv.Engine.PlanAnswers(ctx); err != nil {
+		return err
 	}
 	jobs, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	finished := make(chan struct{})

@@ -68,11 +68,12 @@ func TestServe(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	db := "sqlite:" + filepath.Join(t.TempDir(), "a.db")
 	pr, pw := io.Pipe()
 	var log bytes.Buffer
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--db", "sqlite:" + filepath.Join(t.TempDir(), "a.db"), "--log-format", "json"}, pw, &log)
+		done <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--db", db, "--log-format", "json"}, pw, &log)
 		pw.Close()
 	}()
 	lines := bufio.NewScanner(pr)
@@ -115,6 +116,12 @@ func TestServe(t *testing.T) {
 	}
 	if s, b, _ := get("/"); s != 200 || !strings.Contains(b, "Ducat is running") {
 		t.Errorf("welcome %d %q", s, b)
+	}
+	if out, err := command(t, "serve", "--listen", "127.0.0.1:0", "--db", db); err == nil || !strings.Contains(err.Error(), "is using the database") {
+		t.Errorf("a second server on the same file: %q, %v", out, err)
+	}
+	if out, err := command(t, "verify", "--db", db); err != nil {
+		t.Errorf("verify beside the server: %q, %v", out, err)
 	}
 	cancel()
 	if err := <-done; err != nil {

@@ -460,22 +460,35 @@ func (a *API) closeDispute(r *http.Request, id int64) (any, error) {
 // pageMax bounds lists.
 const pageMax = 100
 
+// attemptView is an attempt at a delivery.
+type attemptView struct {
+	At       time.Time `json:"at"` // wall
+	Status   int       `json:"status,omitempty"`
+	TookMS   float64   `json:"took_ms"` // milliseconds
+	Error    string    `json:"error,omitempty"`
+	Response string    `json:"response,omitempty"`
+	Manual   bool      `json:"manual,omitempty"`
+}
+
 func (a *API) deliveries(r *http.Request, id int64) (any, error) {
 	type view struct {
-		ID       string          `json:"id"`
-		Event    string          `json:"event"`
-		Endpoint string          `json:"endpoint"`
-		State    string          `json:"state"`
-		Created  time.Time       `json:"created"`
-		Next     *time.Time      `json:"next_attempt"`
-		Attempts []store.Attempt `json:"attempts"`
+		ID       string        `json:"id"`
+		Event    string        `json:"event"`
+		Endpoint string        `json:"endpoint"`
+		State    string        `json:"state"`
+		Created  time.Time     `json:"created"`
+		Next     *time.Time    `json:"next_attempt"`
+		Attempts []attemptView `json:"attempts"`
 	}
 	list := []view{}
 	q := r.URL.Query()
 	err := a.Engine.View(r.Context(), id, func(s store.Reader, _ merchant.Merchant, _ time.Time) error {
 		ds, err := s.Deliveries(q.Get("event"), q.Get("endpoint"), q.Get("before"), pageMax)
 		for _, d := range ds {
-			v := view{ID: d.ID, Event: d.Event, Endpoint: d.Endpoint, State: d.State, Created: d.Created, Attempts: d.Attempts}
+			v := view{ID: d.ID, Event: d.Event, Endpoint: d.Endpoint, State: d.State, Created: d.Created, Attempts: []attemptView{}}
+			for _, at := range d.Attempts {
+				v.Attempts = append(v.Attempts, attemptView{at.At, at.Status, float64(at.Took.Microseconds()) / 1000, at.Error, at.Response, at.Manual})
+			}
 			if !d.Next.IsZero() {
 				v.Next = &d.Next
 			}
@@ -531,7 +544,9 @@ func (a *API) jobs(r *http.Request, id int64) (any, error) {
 	err := a.Engine.View(r.Context(), id, func(s store.Reader, _ merchant.Merchant, _ time.Time) error {
 		js, err := s.Jobs(pageMax)
 		for _, j := range js {
-			list = append(list, view{j.ID, j.Kind, j.Due})
+			if j.Kind != engine.JobPrune { // housekeeping changes nothing that can be seen
+				list = append(list, view{j.ID, j.Kind, j.Due})
+			}
 		}
 		return err
 	})

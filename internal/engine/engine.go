@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/clock"
 	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/fault"
@@ -53,6 +54,8 @@ type Engine struct {
 	fronts map[string]Front
 	rails  map[bool][]rail.Rail // by live
 	wake   chan struct{}
+
+	underWay underWay
 }
 
 // New returns an engine without fronts or rails.
@@ -92,15 +95,19 @@ type Tx struct {
 	At    time.Time // the merchant's time; every row of the transaction carries it
 	Wall  time.Time
 	Cause Cause
+	// Subject is the id of what the request is about, set by Op.Begin for
+	// Op.Finish. It is kept with a request whose process dies in between.
+	Subject string
 
-	e        *Engine
-	payments map[string]*payment.Payment
-	rows     map[rowKey]resource.Row
-	written  map[rowKey]bool
-	calls    []call
-	executes bool  // calls are made as soon as the transaction is over
-	soon     bool  // planned work that is due at once
-	spent    []int // instructions of the merchant's script that were used
+	e          *Engine
+	payments   map[string]*payment.Payment
+	agreements map[string]*agreement.Agreement
+	rows       map[rowKey]resource.Row
+	written    map[rowKey]bool
+	calls      []call
+	executes   bool  // calls are made as soon as the transaction is over
+	soon       bool  // planned work that is due at once
+	spent      []int // instructions of the merchant's script that were used
 }
 
 // NewID makes an id that sorts by the transaction's time.

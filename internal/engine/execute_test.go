@@ -188,6 +188,9 @@ func TestExecute(t *testing.T) {
 		bodies, fresh := map[string]bool{}, 0
 		for range cap(results) {
 			r := <-results
+			if fault.CodeOf(r.err) == engine.CodeKeyBusy {
+				continue
+			}
 			b.must(r.err)
 			bodies[string(r.reply.Body)] = true
 			if !r.reply.Replayed {
@@ -196,6 +199,74 @@ func TestExecute(t *testing.T) {
 		}
 		if len(bodies) != 1 || fresh != 1 || b.runs.Load() != 1 {
 			t.Errorf("%d answers, %d fresh, %d runs", len(bodies), fresh, b.runs.Load())
+		}
+	})
+	t.Run("BusyWhileTheFirstIsUnderWay", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		entered, leave := make(chan struct{}), make(chan struct{})
+		op := b.op("req_1")
+		begin := op.Begin
+		op.Begin = func(t *engine.Tx) error {
+			close(entered)
+			<-leave
+			return begin(t)
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.Execute(t.Context(), op)
+			done <- err
+		}()
+		<-entered
+		_, err := b.Execute(t.Context(), b.op("req_2"))
+		used, ok := errors.AsType[*engine.Used](err)
+		if fault.KindOf(err) != fault.Busy || fault.CodeOf(err) != engine.CodeKeyBusy || !ok || used.RequestID != "req_1" {
+			t.Errorf("the same meanwhile: %v", err)
+		}
+		other := b.op("req_3")
+		other.Fingerprint = "f2"
+		if _, err := b.Execute(t.Context(), other); fault.CodeOf(err) != engine.CodeKeyParameters {
+			t.Errorf("other parameters meanwhile: %v", err)
+		}
+		close(leave)
+		b.must(<-done)
+		reply, err := b.Execute(t.Context(), b.op("req_4"))
+		b.must(err)
+		if !reply.Replayed || reply.RequestID != "req_1" || b.runs.Load() != 1 {
+			t.Errorf("afterwards %+v, %d runs", reply, b.runs.Load())
+		}
+	})
+	t.Run("AFailedFirstFreesTheKey", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		op := b.op("req_1")
+		op.Begin = func(*engine.Tx) error { panic("a broken invariant") }
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = b.Execute(t.Context(), op)
+		}()
+		reply, err := b.Execute(t.Context(), b.op("req_2"))
+		b.must(err)
+		if reply.Replayed || reply.RequestID != "req_2" {
+			t.Errorf("reply %+v", reply)
+		}
+	})
+	t.Run("HeadersAreReplayed", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		op := b.op("req_1")
+		finish := op.Finish
+		op.Finish = func(t *engine.Tx) (engine.Reply, error) {
+			r, err := finish(t)
+			r.Headers = []byte("as it was")
+			return r, err
+		}
+		_, err := b.Execute(t.Context(), op)
+		b.must(err)
+		again, err := b.Execute(t.Context(), b.op("req_2"))
+		b.must(err)
+		if !again.Replayed || string(again.Headers) != "as it was" {
+			t.Errorf("replay %+v", again)
 		}
 	})
 	t.Run("WakesTheRunner", func(t *testing.T) {

@@ -23,7 +23,7 @@ func Token(m merchant.Merchant, p payment.Payment) string {
 	return strconv.FormatUint(uint64(m.ID), 36) + "-" + strings.TrimPrefix(p.ID, "pay_") + "-" + p.Secret
 }
 
-func parseToken(token string) (merchantID int64, paymentID, secret string, ok bool) {
+func parseToken(token, prefix string) (merchantID int64, id, secret string, ok bool) {
 	parts := strings.Split(token, "-")
 	if len(parts) != 3 || len(token) > 100 {
 		return 0, "", "", false
@@ -32,7 +32,7 @@ func parseToken(token string) (merchantID int64, paymentID, secret string, ok bo
 	if err != nil {
 		return 0, "", "", false
 	}
-	return int64(n), "pay_" + parts[1], parts[2], true
+	return int64(n), prefix + parts[1], parts[2], true
 }
 
 // receiptSecret is derived from the payment's secret and does not reveal it: who
@@ -51,7 +51,7 @@ func ReceiptToken(m merchant.Merchant, p payment.Payment) string {
 // Receipt finds the captured payment a receipt's token names. A wrong token is
 // store.ErrNotFound, whatever is wrong with it.
 func (e *Engine) Receipt(ctx context.Context, token string) (merchant.Merchant, payment.Payment, error) {
-	merchantID, paymentID, secret, ok := parseToken(token)
+	merchantID, paymentID, secret, ok := parseToken(token, "pay_")
 	if !ok {
 		return merchant.Merchant{}, payment.Payment{}, store.ErrNotFound
 	}
@@ -82,7 +82,7 @@ type Visit struct {
 // Visit finds the payment of a token. A wrong token is store.ErrNotFound,
 // whatever is wrong with it.
 func (e *Engine) Visit(ctx context.Context, token string) (Visit, error) {
-	merchantID, paymentID, secret, ok := parseToken(token)
+	merchantID, paymentID, secret, ok := parseToken(token, "pay_")
 	if !ok {
 		return Visit{}, store.ErrNotFound
 	}
@@ -135,7 +135,7 @@ var errUndecidable = errors.New("engine: nothing to decide")
 // payment that is decided already changes nothing. extra are instructions the
 // payer chose on the page, put before the payment's own.
 func (e *Engine) Decide(ctx context.Context, token string, d rail.Decision, extra []rail.Rule) (Visit, error) {
-	merchantID, paymentID, _, _ := parseToken(token)
+	merchantID, paymentID, _, _ := parseToken(token, "pay_")
 	if _, err := e.Visit(ctx, token); err != nil {
 		return Visit{}, err
 	}

@@ -655,6 +655,8 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 		return e.runDispute(ctx, j)
 	case JobPayout:
 		return e.runPayout(ctx, j)
+	case JobAgreement:
+		return e.runAgreement(ctx, j)
 	case JobRefund:
 		return e.runRefund(ctx, j)
 	case JobCall:
@@ -669,10 +671,17 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 
 var errKeepJob = errors.New("engine: job stays")
 
-// inJob runs fn and deletes the job in one transaction.
-func (e *Engine) inJob(ctx context.Context, j jobRef, payload any, fn func(t *Tx) error) error {
+func decodeJob(j jobRef, payload any) error {
 	if err := json.Unmarshal(j.Payload, payload); err != nil {
 		return fmt.Errorf("job %s: %w", j.ID, err)
+	}
+	return nil
+}
+
+// inJob runs fn and deletes the job in one transaction.
+func (e *Engine) inJob(ctx context.Context, j jobRef, payload any, fn func(t *Tx) error) error {
+	if err := decodeJob(j, payload); err != nil {
+		return err
 	}
 	return e.Update(ctx, j.Merchant, Cause{}, func(t *Tx) error {
 		switch err := fn(t); {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/ledger"
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/money"
@@ -87,6 +88,9 @@ func (a *audit) run() error {
 		return err
 	}
 	if err := a.payments(); err != nil {
+		return err
+	}
+	if err := a.agreements(); err != nil {
 		return err
 	}
 	for id := range a.flows {
@@ -195,14 +199,50 @@ func ownFunds(a ledger.Account) bool {
 	return a.IsPending() || a == ledger.Available || a == ledger.Payouts || a == ledger.Disputed
 }
 
-func (a *audit) payments() error {
+// planned reads the ids of all jobs.
+func (a *audit) planned() (map[string]bool, error) {
 	jobs, err := a.Jobs(1 << 30)
-	if err != nil {
-		return err
-	}
 	planned := map[string]bool{}
 	for _, j := range jobs {
 		planned[j.ID] = true
+	}
+	return planned, err
+}
+
+// agreements checks that every live agreement has its deadline planned and that
+// no token outlives its agreement.
+func (a *audit) agreements() error {
+	planned, err := a.planned()
+	if err != nil {
+		return err
+	}
+	for after := ""; ; {
+		as, err := a.Agreements(after, auditPage)
+		if err != nil || len(as) == 0 {
+			return err
+		}
+		for _, g := range as {
+			after = g.ID
+			if g.State().Live() && !g.Deadline.IsZero() && !planned["agreement:"+g.ID] {
+				return a.differ("agreement %s is %s, but nothing is planned for its deadline %s", g.ID, g.State(), g.Deadline)
+			}
+			ks, err := a.AgreementTokens(g.ID)
+			if err != nil {
+				return err
+			}
+			for _, k := range ks {
+				if k.Number > g.Generation() || g.State() == agreement.Active && k.Until.After(g.Deadline) {
+					return a.differ("agreement %s (%s, %d issued): its %s token of issue %d lasts until %s", g.ID, g.State(), g.Generation(), k.Kind, k.Number, k.Until)
+				}
+			}
+		}
+	}
+}
+
+func (a *audit) payments() error {
+	planned, err := a.planned()
+	if err != nil {
+		return err
 	}
 	for after := ""; ; {
 		ps, err := a.Payments(after, auditPage)

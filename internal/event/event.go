@@ -33,6 +33,13 @@ const (
 	PayoutFailed    Kind = "payout_failed" // the money is available again
 	PayoutCanceled  Kind = "payout_canceled"
 	FundsAvailable  Kind = "funds_available" // pending proceeds of a day became available
+
+	AgreementConsented Kind = "agreement_consented" // the payer agreed; the merchant has to collect the tokens
+	AgreementActivated Kind = "agreement_activated" // the payer can be debited
+	AgreementRenewed   Kind = "agreement_renewed"   // tokens were replaced
+	AgreementDeclined  Kind = "agreement_declined"
+	AgreementExpired   Kind = "agreement_expired"
+	AgreementRevoked   Kind = "agreement_revoked" // Fact.Reason: by whom
 )
 
 // Fact is one thing that happened.
@@ -41,7 +48,7 @@ type Fact struct {
 	Kind    Kind
 	At      time.Time // the merchant's time
 	Payment string
-	Refund  string // or the payout concerned
+	Refund  string // or the payout or agreement concerned
 	Amount  money.Amount
 	Fee     money.Amount // Captured: what processing costs
 	Due     time.Time    // Captured: when the proceeds become available

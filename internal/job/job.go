@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ducatpay/ducat/internal/clock"
+	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/store"
 )
 
@@ -130,9 +131,12 @@ func (r *Runner) Do(ctx context.Context, j store.Job) {
 	again := backoff(j.Tries)
 	r.Log.Warn("job failed, will be tried again", "job", j.ID, "kind", j.Kind, "tries", j.Tries+1, "in", again, "error", err)
 	if err := r.Store.Update(ctx, j.Merchant, func(tx store.Tx) error {
-		m, err := tx.Merchant()
-		if err != nil {
-			return err
+		m := merchant.Merchant{} // a job of nobody's runs on the wall clock
+		if j.Merchant != 0 {
+			var err error
+			if m, err = tx.Merchant(); err != nil {
+				return err
+			}
 		}
 		j.RunAt = r.Clock.Now().UTC().Truncate(time.Millisecond).Add(again)
 		j.Due = m.Now(j.RunAt)

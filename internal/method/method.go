@@ -30,10 +30,30 @@ type Rules struct {
 	PendingFor      time.Duration // how long the payer may take
 	AuthorizedFor   time.Duration // how long an authorisation can be captured
 	CutOff          *CutOff       // and until when on the day it was given
-	RefundFor       time.Duration // how long after capture a refund can be submitted
+	RefundFor       time.Duration // how long after capture a refund can be submitted; 0: never
 	SeparateCapture bool          // whether the merchant may choose to capture later
-	RefundDelay     time.Duration // how long the simulator takes to decide a refund
+	RefundDelay     time.Duration // how long the simulator takes to decide a refund; 0: at once
 	RefundAt        *CutOff       // or the time of day at which it decides all of them
+
+	Region       string     // ISO 3166 country whose payers use it; "" for many
+	Step         int64      // amounts are multiples of it, in minor units; 0: any
+	ReversePaid  bool       // a captured payment can be reversed within the day
+	Disputes     bool       // payers can claim their money back
+	DailyMaximum int64      // minor units per payer and day in the settlement zone; 0: none
+	SettlesNext  bool       // proceeds are available on the day after the capture, whatever the account's settlement days
+	Agreement    *Agreement // what a standing authorisation of it is like; nil if it has none
+}
+
+// Agreement says what a payer's standing authorisation is like.
+type Agreement struct {
+	AskFor     time.Duration // how long the payer may take to decide
+	CodeFor    time.Duration // how long the merchant may take to exchange the code; 0: there is no code and there are no tokens
+	AccessFor  time.Duration // how long a token, or an agreement without tokens, is good; 0: until it is withdrawn
+	RefreshFor time.Duration // how long tokens can be renewed; 0: they cannot
+	Rotates    bool          // whether a renewal replaces the token that renews
+	GraceFor   time.Duration // how long replaced tokens are still good
+	Revocable  bool          // whether payers can withdraw in their wallet
+	Unheard    bool          // such a withdrawal is not announced to the merchant
 }
 
 // SingleUseSource is the product in which a payer authorises one payment by
@@ -44,9 +64,7 @@ const SingleUseSource = "single_use_source"
 // rule names GMT+8.
 var china = time.FixedZone("CST", 8*60*60)
 
-var catalogue = slices.Concat(sources, orders)
-
-var sources = []Rules{{
+var catalogue = []Rules{{
 	Product: SingleUseSource, Method: "alipay", Name: "Alipay",
 	Currencies:     []money.Currency{"AUD", "CAD", "EUR", "GBP", "HKD", "JPY", "NZD", "SGD", "USD"}, // seed 000, step 1
 	RegionCurrency: map[string]money.Currency{"DK": "EUR", "NO": "EUR", "SE": "EUR", "CH": "EUR"},   // seed 000, step 1
@@ -62,16 +80,18 @@ var sources = []Rules{{
 
 // Find returns the rules of a method in a product.
 func Find(product, method string) (Rules, bool) {
-	for _, r := range catalogue {
-		if r.Product == product && r.Method == method {
-			return r, true
+	for _, table := range [][]Rules{catalogue, autoDebit, orders} {
+		for i := range table {
+			if r := &table[i]; r.Product == product && r.Method == method {
+				return *r, true
+			}
 		}
 	}
 	return Rules{}, false
 }
 
 // All returns every entry of the catalogue.
-func All() []Rules { return slices.Clone(catalogue) }
+func All() []Rules { return slices.Concat(catalogue, autoDebit, orders) }
 
 // AuthorizedUntil returns the instant at which an authorisation given at is no
 // longer good: it can be captured strictly before it. An authorisation given at

@@ -25,12 +25,11 @@ func mustZone(name string) *time.Location {
 }
 
 const (
-	day = 24 * time.Hour
 	// unlimited stands for "no limit" where a deadline must exist all the same.
-	unlimited = 100 * 365 * day
+	unlimited = 100 * year
 	// neverExpires is the lifetime of transactions that do not expire by
 	// themselves; every waiting state has an end.
-	neverExpires = 365 * day
+	neverExpires = year
 )
 
 // Currencies by reach. No source lists them per method; euro methods take euro,

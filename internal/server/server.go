@@ -47,6 +47,15 @@ func OpenStore(ctx context.Context, db string) (store.Store, error) {
 	return nil, fmt.Errorf("--db %q is not understood: use sqlite:path/to/file.db or postgres://user@host/database", db)
 }
 
+// Claim reserves the database for this server and returns how to give it back.
+// PostgreSQL serves several nodes and needs no claim.
+func Claim(db string) (release func() error, err error) {
+	if path, ok := strings.CutPrefix(db, "sqlite:"); ok && path != "" {
+		return sqlite.Lock(path)
+	}
+	return func() error { return nil }, nil
+}
+
 // Config is what a server has to be told.
 type Config struct {
 	BaseURL string // public address, without a trailing slash
@@ -83,9 +92,10 @@ func New(s store.Store, c Config) *Server {
 		Observe: m.delivered,
 	}
 	r := &job.Runner{Store: s, Clock: c.Clock, Log: c.Log, Wake: e.Wake(), Handlers: map[string]job.Handler{webhook.Job: d.Deliver}, Outside: map[string]bool{webhook.Job: true}}
-	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout} {
+	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout, engine.JobAgreement} {
 		r.Handlers[kind] = e.Run
 	}
+	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers
 	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
 	ctl := &control.API{Engine: e, Fronts: []control.Front{api}, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log}
 	mux := http.NewServeMux()

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/ledger"
 	"github.com/ducatpay/ducat/internal/merchant"
@@ -66,6 +67,10 @@ type Store interface {
 	// RunAt, in order of (Due, ID), whether or not its clock is being advanced.
 	// busy is how many due jobs somebody else holds.
 	ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wall time.Time, lease time.Duration, limit int) (jobs []Job, busy int, err error)
+
+	// PruneAnswers deletes up to limit answers created before a wall time,
+	// whosever they are, and returns how many it deleted.
+	PruneAnswers(ctx context.Context, before time.Time, limit int) (int, error)
 
 	// Setting returns the value under name, storing propose first if there is
 	// none; all nodes agree on the value.
@@ -159,6 +164,13 @@ type Reader interface {
 	// Refunds lists a payment's refunds, oldest first.
 	Refunds(paymentID string) ([]payment.Refund, error)
 	Dispute(id string) (payment.Dispute, error)
+	Agreement(id string) (agreement.Agreement, error)
+	// Agreements lists agreements with an id greater than after, ascending.
+	Agreements(after string, limit int) ([]agreement.Agreement, error)
+	// AgreementToken finds a token by its hash.
+	AgreementToken(hash []byte) (agreement.Token, error)
+	// AgreementTokens lists an agreement's tokens by generation and kind.
+	AgreementTokens(agreementID string) ([]agreement.Token, error)
 	Balances() (ledger.Balances, error)
 	// Transfers lists transfers in the order they were posted, from after (a
 	// position, 0 to begin) on; it returns the position to go on from.
@@ -174,7 +186,7 @@ type Reader interface {
 }
 
 // Tx reads and writes one merchant's data. Reads see the transaction's own
-// writes. A row that is read with Payment, Refund or Dispute inside Update is locked
+// writes. A row that is read with Payment, Refund, Dispute or Agreement inside Update is locked
 // against other transactions until this one ends.
 type Tx interface {
 	Reader
@@ -198,8 +210,14 @@ type Tx interface {
 	UpdatePayment(p payment.Payment) error // expecting p.Version
 	InsertRefund(r payment.Refund) error
 	UpdateRefund(r payment.Refund) error
-	InsertDispute(d payment.Dispute) error // stored with version 1
-	UpdateDispute(d payment.Dispute) error // state, expecting d.Version
+	InsertDispute(d payment.Dispute) error       // stored with version 1
+	UpdateDispute(d payment.Dispute) error       // state, expecting d.Version
+	InsertAgreement(a agreement.Agreement) error // stored with version 1
+	UpdateAgreement(a agreement.Agreement) error // expecting a.Version
+	// InsertAgreementToken fails with ErrExists if the hash is taken.
+	InsertAgreementToken(t agreement.Token) error
+	// EndAgreementToken writes when the token ends.
+	EndAgreementToken(t agreement.Token) error
 
 	// Post adds transfers. A transfer whose ID is there with the same content
 	// is skipped; with other content it is an error.
@@ -220,4 +238,6 @@ type Tx interface {
 
 	InsertDelivery(d Delivery) error
 	UpdateDelivery(d Delivery) error
+	// DeleteDeliveries deletes all deliveries of an event.
+	DeleteDeliveries(event string) error
 }

@@ -147,6 +147,9 @@ func (Rail) Refund(_ context.Context, r rail.Request) (rail.Outcome, error) {
 			return rail.Outcome{}, errOutage
 		}
 	}
+	if delay == 0 {
+		return rail.Outcome{Status: rail.Done}, nil
+	}
 	return rail.Outcome{Status: rail.Waiting, After: delay, Final: rail.Done}, nil
 }
 

@@ -27,11 +27,12 @@ const (
 // of its own before it is read, so that the read that follows sees what the
 // transaction it waited for has written.
 var locks = map[sqlstore.Lock]string{
-	sqlstore.LockPayment: `select 1 from payment where merchant = $1 and id = $2 for update`,
-	sqlstore.LockDispute: `select 1 from dispute where merchant = $1 and id = $2 for update`,
-	sqlstore.LockRefund:  `select 1 from refund where merchant = $1 and id = $2 for update`,
-	sqlstore.LockPosting: `select pg_advisory_xact_lock_shared($1)`,
-	sqlstore.LockBooks:   `select pg_advisory_xact_lock($1)`,
+	sqlstore.LockPayment:   `select 1 from payment where merchant = $1 and id = $2 for update`,
+	sqlstore.LockDispute:   `select 1 from dispute where merchant = $1 and id = $2 for update`,
+	sqlstore.LockAgreement: `select 1 from agreement where merchant = $1 and id = $2 for update`,
+	sqlstore.LockRefund:    `select 1 from refund where merchant = $1 and id = $2 for update`,
+	sqlstore.LockPosting:   `select pg_advisory_xact_lock_shared($1)`,
+	sqlstore.LockBooks:     `select pg_advisory_xact_lock($1)`,
 }
 
 // tx is a transaction. Statements whose result is not needed at once wait and
@@ -71,7 +72,7 @@ func (t *tx) ExecOne(sql string, args ...any) error {
 func (t *tx) Lock(l sqlstore.Lock, merchant int64, id string) error {
 	switch {
 	case t.begin == beginRead:
-	case l == sqlstore.LockPayment || l == sqlstore.LockRefund || l == sqlstore.LockDispute:
+	case l == sqlstore.LockPayment || l == sqlstore.LockRefund || l == sqlstore.LockDispute || l == sqlstore.LockAgreement:
 		t.add(locks[l], []any{merchant, id})
 	default:
 		t.add(locks[l], []any{merchant})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
@@ -18,20 +19,30 @@ type planner struct {
 }
 
 func (p planner) Query(sql string, args ...any) (sqlstore.Rows, error) {
-	r, err := p.Conn.Query("explain query plan "+sql, args...)
-	if err != nil {
+	if err := p.explain(sql, args...); err != nil {
 		return nil, err
 	}
+	return p.Conn.Query(sql, args...)
+}
+
+// ExecNow keeps the plan and changes nothing.
+func (p planner) ExecNow(sql string, args ...any) (int64, error) { return 0, p.explain(sql, args...) }
+
+func (p planner) explain(sql string, args ...any) error {
+	r, err := p.Conn.Query("explain query plan "+sql, args...)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
 	for r.Next() {
 		var id, parent, unused int64
 		var detail string
 		if err := r.Scan(&id, &parent, &unused, &detail); err != nil {
-			return nil, err
+			return err
 		}
 		*p.plans = append(*p.plans, detail)
 	}
-	r.Close()
-	return p.Conn.Query(sql, args...)
+	return r.Err()
 }
 
 type planning struct {
@@ -41,6 +52,25 @@ type planning struct {
 
 func (e planning) Read(ctx context.Context, fn func(c sqlstore.Conn) error) error {
 	return e.engine.Read(ctx, func(c sqlstore.Conn) error { return fn(planner{c, e.plans}) })
+}
+
+func (e planning) Write(ctx context.Context, fn func(c sqlstore.Conn) error) error {
+	return e.engine.Write(ctx, func(c sqlstore.Conn) error { return fn(planner{c, e.plans}) })
+}
+
+// TestPrunePlan keeps the deletion of old answers from looking at young ones.
+func TestPrunePlan(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	var plans []string
+	st := sqlstore.New(planning{s.engine, &plans}, dialect)
+	if _, err := st.PruneAnswers(t.Context(), time.UnixMilli(1), 10); err != nil {
+		t.Fatal(err)
+	}
+	plan := strings.Join(plans, "\n")
+	if !strings.Contains(plan, "answer_created (created<?)") || !strings.Contains(plan, "PRIMARY KEY (merchant=? AND key=?)") || strings.Contains(plan, "SCAN") {
+		t.Error(plan)
+	}
 }
 
 // TestPlans keeps questions about one thing from reading all that a merchant

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -50,6 +51,18 @@ func (t *Tx) FinishAnswer(a store.Answer) error {
 // DeleteAnswer implements store.Tx. Deleting what is not there does nothing.
 func (t *Tx) DeleteAnswer(key string) error {
 	return t.exec(`delete from answer where merchant = $1 and key = $2`, t.merchant, key)
+}
+
+// PruneAnswers implements store.Store. An answer that was replaced since it was
+// found is looked at once more before it goes.
+func (s *Store) PruneAnswers(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	err = s.write(ctx, 0, func(t *Tx) error {
+		deleted, err := t.execNow(`delete from answer where created < $1 and (merchant, key) in
+	(select merchant, key from answer where created < $1 order by created, merchant, key limit $2)`, toMilli(before), int64(max(limit, 0)))
+		n = int(deleted)
+		return err
+	})
+	return n, err
 }
 
 const selectDelivery = `select id, event, endpoint, state, created, next, attempts, body, version from delivery
@@ -121,4 +134,9 @@ func (t *Tx) UpdateDelivery(d store.Delivery) error {
 	}
 	return t.execOne(`update delivery set state = $4, next = $5, attempts = $6, version = version + 1
 where merchant = $1 and id = $2 and version = $3`, t.merchant, d.ID, d.Version, d.State, toMilli(d.Next), attempts)
+}
+
+// DeleteDeliveries implements store.Tx.
+func (t *Tx) DeleteDeliveries(event string) error {
+	return t.exec(`delete from delivery where merchant = $1 and event = $2`, t.merchant, event)
 }

@@ -112,7 +112,7 @@ func (s *Store) read(ctx context.Context, fn func(t *Tx) error) error {
 
 // dataTables lists the tables that hold a merchant's data, children first.
 var dataTables = []string{
-	"resource_key", "resource_id", "resource", "dispute", "refund", "attempt", "payment",
+	"resource_key", "resource_id", "resource", "dispute", "refund", "attempt", "payment", "agreement_token", "agreement",
 	"balance_snapshot", "transfer", "fact", "job", "answer", "delivery",
 }
 

@@ -43,11 +43,12 @@ type Lock uint8
 
 // The locks.
 const (
-	LockPayment Lock = iota + 1 // the payment with the id
-	LockRefund                  // the refund with the id
-	LockDispute                 // the dispute with the id
-	LockPosting                 // the merchant's books, for posting: shared
-	LockBooks                   // the merchant's books, against posting: exclusive
+	LockPayment   Lock = iota + 1 // the payment with the id
+	LockRefund                    // the refund with the id
+	LockDispute                   // the dispute with the id
+	LockAgreement                 // the agreement with the id
+	LockPosting                   // the merchant's books, for posting: shared
+	LockBooks                     // the merchant's books, against posting: exclusive
 )
 
 // Rows is a result being read.

@@ -53,6 +53,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"IllegalMove", illegalMove},
 		{"Refunds", refunds},
 		{"Disputes", disputes},
+		{"Agreements", agreements},
+		{"AgreementTokens", agreementTokens},
+		{"IllegalAgreement", illegalAgreement},
 
 		{"Post", post},
 		{"PostAtOnce", postAtOnce},
@@ -68,6 +71,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 
 		{"Answers", answers},
 		{"AnswerIsClaimedOnce", answerOnce},
+		{"PruneAnswers", pruneAnswers},
 		{"Deliveries", deliveries},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/resource"
@@ -90,8 +91,10 @@ func (f *fixture) fill(m int64) {
 	captured(f, &p)
 	refund, _ := p.Refundable(money.Of(100, "EUR"))
 	r := refund.Refund("re_1", noon)
+	a := f.newAgreement()
 	f.must(f.Update(f.ctx(), m, func(tx store.Tx) error {
 		return errors.Join(
+			tx.InsertAgreement(a), tx.InsertAgreementToken(agreement.Token{Hash: []byte("t"), Agreement: a.ID, Created: noon, Until: noon}),
 			tx.InsertPayment(p), tx.InsertRefund(r), tx.Post(f.transfer(3)), tx.Record(f.fact()),
 			tx.InsertResource(resource.Row{Kind: "x.y", ID: "shared", Sort: "s", Created: noon, Keys: []resource.Key{{Name: "k", Value: "v"}}}),
 			tx.InsertJob(store.Job{ID: "j", Kind: "k", Due: noon, RunAt: noon}),
@@ -113,11 +116,14 @@ func (f *fixture) census(m int64) map[string]int {
 		js, err6 := r.Jobs(10)
 		ds, err7 := r.Deliveries("", "", "", 10)
 		b, err8 := r.Balances()
+		as, err9 := r.Agreements("", 10)
+		n["agreement"] = len(as)
 		n["resource"], n["keyed"], n["payment"], n["transfer"] = len(rows), len(keyed), len(ps), len(ts)
 		n["fact"], n["job"], n["delivery"], n["balance"] = len(fs), len(js), len(ds), len(b)
 		for what, err := range map[string]error{
 			"shared": second(r.Resource("x.y", "shared")), "by key": second(r.ResourceBy("x.y", "k", "v")),
 			"refund": second(r.Refund("re_1")), "answer": second(r.Answer("key")), "one delivery": second(r.Delivery("d")),
+			"token": second(r.AgreementToken([]byte("t"))),
 		} {
 			if err == nil {
 				n[what] = 1
@@ -125,7 +131,7 @@ func (f *fixture) census(m int64) map[string]int {
 				return err
 			}
 		}
-		return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8)
+		return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9)
 	}))
 	return n
 }

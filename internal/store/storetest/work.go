@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -222,6 +223,47 @@ func answers(f *fixture) {
 	f.update(func(tx store.Tx) error { return tx.InsertAnswer(a) })
 }
 
+func pruneAnswers(f *fixture) {
+	for i, key := range []string{"a", "b", "c", "d"} {
+		f.must(f.Update(f.ctx(), []int64{one, other}[i%2], func(tx store.Tx) error {
+			return tx.InsertAnswer(store.Answer{Key: key, Created: noon.Add(time.Duration(i) * time.Second)})
+		}))
+	}
+	prune := func(before time.Time, limit, want int) {
+		f.Helper()
+		n, err := f.PruneAnswers(f.ctx(), before, limit)
+		f.must(err)
+		equal(f, n, want)
+	}
+	left := func() (keys string) {
+		for m, names := range map[int64][]string{one: {"a", "c"}, other: {"b", "d"}} {
+			f.must(f.View(f.ctx(), m, func(r store.Reader) error {
+				for _, key := range names {
+					if _, err := r.Answer(key); err == nil {
+						keys += key
+					}
+				}
+				return nil
+			}))
+		}
+		return keys
+	}
+	prune(noon, 9, 0)
+	prune(noon.Add(3*time.Second), 2, 2) // the oldest go first, of all merchants
+	equal(f, sorted(left()), "cd")
+	prune(noon.Add(3*time.Second), 2, 1)
+	prune(noon.Add(3*time.Second), 2, 0)
+	equal(f, left(), "d")
+	prune(noon.Add(time.Hour), 0, 0)
+	equal(f, left(), "d")
+}
+
+func sorted(s string) string {
+	b := []byte(s)
+	slices.Sort(b)
+	return string(b)
+}
+
 func answerOnce(f *fixture) {
 	const n = 8
 	won := 0
@@ -276,6 +318,9 @@ func deliveries(f *fixture) {
 	equal(f, list("e0", "", "", 9), "d3 d1 ")
 	equal(f, list("", "p0", "d2", 9), "d1 ")
 	equal(f, list("e1", "p1", "", 9), "d4 ")
+
+	f.update(func(tx store.Tx) error { return errors.Join(tx.DeleteDeliveries("e0"), tx.DeleteDeliveries("none")) })
+	equal(f, list("", "", "", 9), "d4 d2 ")
 
 	d := all[1]
 	d.State, d.Next = "failed", time.Time{}

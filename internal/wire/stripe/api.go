@@ -72,7 +72,8 @@ type endpoint struct {
 }
 
 // step is what a writing endpoint does inside its transaction. Both functions
-// may run more than once.
+// may run more than once, and finish in another process than begin: where a rail
+// may have been asked in between, they share Tx.Subject and no variables.
 type step struct {
 	begin  func(t *engine.Tx) error
 	finish func(t *engine.Tx) (obj, error)
@@ -133,12 +134,13 @@ func (a *API) serve(ep endpoint) http.Handler {
 		h.Set("Content-Type", "application/json")
 		reply, err := a.handle(c, ep, r, h)
 		logged.Account, logged.ErrorCode = c.principal.account, c.refused
+		first := reply.RequestID
 		if err != nil {
 			we := c.elsewhere(translate(err))
 			if we.status >= 500 {
 				a.log.Error("request failed", "request_id", c.requestID, "route", c.route, "error", err)
 			}
-			logged.ErrorCode = we.code
+			logged.ErrorCode, first = we.code, we.first
 			if we.retry != "" {
 				h.Set("Stripe-Should-Retry", we.retry)
 			}
@@ -146,14 +148,14 @@ func (a *API) serve(ep endpoint) http.Handler {
 		}
 		if c.key != "" && r.Method == http.MethodPost {
 			h.Set("Idempotency-Key", c.key)
-			first := c.requestID
+			h.Set("Original-Request", firstOf(first, c.requestID))
 			if reply.Replayed {
-				first = reply.RequestID
 				h.Set("Idempotent-Replayed", "true")
+				h.Set("Stripe-Version", firstOf(string(reply.Headers), c.version))
 			}
-			h.Set("Original-Request", first)
 			if h.Get("Stripe-Should-Retry") == "" {
-				h.Set("Stripe-Should-Retry", "false")
+				// An internal error stored nothing: the same key may try again.
+				h.Set("Stripe-Should-Retry", strconv.FormatBool(reply.Status >= 500))
 			}
 		}
 		h.Set("Content-Length", strconv.Itoa(len(reply.Body)))
@@ -275,7 +277,7 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 			o, err := s.finish(t)
 			if err == nil {
 				if err = c.expandAll(c.in(t), o); err == nil {
-					return engine.Reply{Status: 200, Body: encode(o), Keep: true}, nil
+					return engine.Reply{Status: 200, Headers: []byte(c.version), Body: encode(o), Keep: true}, nil
 				}
 			}
 			w, ok := errors.AsType[*wireError](err)
@@ -285,7 +287,7 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 			refusal = w
 		}
 		c.refused = refusal.code
-		return engine.Reply{Status: refusal.status, Keep: true, Body: refusal.envelope(c.requestID, a.config.BaseURL, t.Wall)}, nil
+		return engine.Reply{Status: refusal.status, Headers: []byte(c.version), Keep: true, Body: refusal.envelope(c.requestID, a.config.BaseURL, t.Wall)}, nil
 	}
 	reply, err := a.engine.Execute(c.ctx, op)
 	return reply, keyError(err, c)
@@ -299,7 +301,7 @@ func keyError(err error, c *call) error {
 	}
 	_, first, _ := cutRoute(faultMessage(err))
 	_, now, _ := cutRoute(c.route)
-	return &wireError{status: 400, typ: "idempotency_error", message: fmt.Sprintf("Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s' vs '%s'). Try using a key other than '%s' if you meant to execute a different request.", first, now, c.key)}
+	return &wireError{status: 400, typ: "idempotency_error", first: firstUse(err), message: fmt.Sprintf("Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s' vs '%s'). Try using a key other than '%s' if you meant to execute a different request.", first, now, c.key)}
 }
 
 func (c *call) fingerprint() string {

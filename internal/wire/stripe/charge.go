@@ -179,7 +179,6 @@ func createCharge(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	var paymentID string
 	return step{
 		begin: func(t *engine.Tx) error {
 			q := q // begin may run again and starts afresh
@@ -200,7 +199,7 @@ func createCharge(c *call) (step, error) {
 			if err != nil {
 				return err
 			}
-			paymentID = p.ID
+			t.Subject = p.ID
 			if _, err := t.Lapse(p); err != nil {
 				return err
 			}
@@ -227,11 +226,11 @@ func createCharge(c *call) (step, error) {
 			return t.Capture(p, proof, chargeID, p.Amount)
 		},
 		finish: func(t *engine.Tx) (obj, error) {
-			row, err := t.ResourceBy(kindCharge, "payment", paymentID)
+			row, err := t.ResourceBy(kindCharge, "payment", t.Subject)
 			if err != nil {
 				return nil, err
 			}
-			p, err := t.LoadPayment(paymentID)
+			p, err := t.LoadPayment(t.Subject)
 			if err != nil {
 				return nil, err
 			}

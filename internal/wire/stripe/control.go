@@ -48,8 +48,8 @@ func (a *API) PaymentOf(r store.Reader, id string) (string, error) {
 // ResendByID plans one more delivery of an event to an endpoint.
 func (a *API) ResendByID(t *engine.Tx, eventID, endpointID string) error {
 	event, err := t.Resource(kindEvent, eventID)
-	if err != nil {
-		return fault.Newf(fault.NotFound, "no_event", "There is no event %q in this world.", eventID).Because(err)
+	if err != nil || !eventShown(event, t.At) {
+		return fault.Newf(fault.NotFound, "no_event", "There is no event %q in this world, or it is older than 30 days.", eventID).Because(err)
 	}
 	endpoint, err := t.Resource(kindEndpoint, endpointID)
 	if err != nil {

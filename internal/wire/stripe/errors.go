@@ -23,6 +23,7 @@ type wireError struct {
 	decline string
 	charge  string
 	retry   string // Stripe-Should-Retry, "" to leave it out
+	first   string // the request that used the idempotency key before
 	kind    string // of the row that is missing here and may exist in the other mode
 	id      string
 	keep    bool // stored under the idempotency key: execution had begun
@@ -90,9 +91,9 @@ func translate(err error) *wireError {
 	}
 	switch f.Code {
 	case engine.CodeKeyParameters:
-		return &wireError{status: 400, typ: "idempotency_error", message: fmt.Sprintf("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", f.Message)}
+		return &wireError{status: 400, typ: "idempotency_error", first: firstUse(err), message: fmt.Sprintf("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", f.Message)}
 	case engine.CodeKeyBusy:
-		return &wireError{status: 409, code: "idempotency_key_in_use", retry: "true", message: fmt.Sprintf("There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through): %s. Please try again later.", f.Message)}
+		return &wireError{status: 409, code: "idempotency_key_in_use", retry: "true", first: firstUse(err), message: fmt.Sprintf("There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through): %s. Please try again later.", f.Message)}
 	case "method_not_available":
 		return invalid("payment_method_not_available", "type", "The payment method is temporarily unavailable. Ask the customer to choose another payment method.")
 	case "processing_error":
@@ -119,6 +120,15 @@ func translate(err error) *wireError {
 	case fault.Internal:
 	}
 	return internalError()
+}
+
+// firstUse is the request that used a key first, as an error about the key has
+// it.
+func firstUse(err error) string {
+	if u, ok := errors.AsType[*engine.Used](err); ok {
+		return u.RequestID
+	}
+	return ""
 }
 
 func internalError() *wireError {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/resource"
@@ -15,7 +16,12 @@ import (
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
 )
 
-const kindEvent = "stripe.event"
+// Events are rows of two kinds: those that are shown in full, and what is left
+// of those that were (see retention.go).
+const (
+	kindEvent     = "stripe.event"
+	kindPastEvent = "stripe.event.past"
+)
 
 // eventBody is an event as it was rendered when it happened.
 type eventBody struct {
@@ -65,6 +71,9 @@ func (a *API) emit(t *engine.Tx, m message) error {
 	}
 	row := newRow(t, kindEvent, eventID, "", encodeBody(account), resource.Key{Name: "type", Value: m.typ})
 	if err := t.InsertResource(row); err != nil {
+		return err
+	}
+	if err := t.PlanPrune(Name, row.Created.Add(eventsShown)); err != nil {
 		return err
 	}
 	for _, e := range endpoints {
@@ -164,15 +173,24 @@ func (v *view) undelivered(eventID string) (int, error) {
 
 func retrieveEvent(c *call) (obj, error) {
 	return c.single(func(v *view) (obj, error) {
-		row, err := v.Resource(kindEvent, c.path("id"))
-		if errors.Is(err, store.ErrNotFound) {
-			return nil, c.unknown(404, kindEvent, "event", "id", c.path("id"))
+		row, err := c.shownEvent(v, v.at)
+		if w, ok := errors.AsType[*wireError](err); ok && w.status == 404 {
+			return v.pastEvent(c.path("id"), err)
 		}
 		if err != nil {
 			return nil, err
 		}
 		return v.event(row)
 	})
+}
+
+// shownEvent is the event of the path, if it is still shown in full.
+func (c *call) shownEvent(r store.Reader, at time.Time) (resource.Row, error) {
+	row, err := r.Resource(kindEvent, c.path("id"))
+	if errors.Is(err, store.ErrNotFound) || err == nil && !eventShown(row, at) {
+		return row, c.unknown(404, kindEvent, "event", "id", c.path("id"))
+	}
+	return row, err
 }
 
 // typesMax is how many types a list may be filtered by.
@@ -240,10 +258,7 @@ func retryEvent(c *call) (step, error) {
 	eventID := c.path("id")
 	return step{
 		begin: func(t *engine.Tx) error {
-			row, err := t.Resource(kindEvent, eventID)
-			if errors.Is(err, store.ErrNotFound) {
-				return c.unknown(404, kindEvent, "event", "id", eventID)
-			}
+			row, err := c.shownEvent(t, t.At)
 			if err != nil {
 				return err
 			}

@@ -103,7 +103,7 @@ func (c *call) filtered(kind, label, key, value string, keep func(v *view, r res
 	data := []any{}
 	more := false
 	err = c.view(func(v *view) error {
-		q := store.List{Kind: kind, Key: key, Value: value, From: l.from, Before: l.to, Limit: l.limit + 1}
+		q := store.List{Kind: kind, Key: key, Value: value, From: max(l.from, v.oldest(kind)), Before: l.to, Limit: l.limit + 1}
 		for name, cursor := range map[string]string{"starting_after": l.after, "ending_before": l.before} {
 			if cursor == "" {
 				continue

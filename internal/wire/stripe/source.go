@@ -115,7 +115,6 @@ func createSource(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	var rowID string
 	return step{
 		begin: func(t *engine.Tx) error {
 			m := t.Who.Profile
@@ -130,7 +129,8 @@ func createSource(c *call) (step, error) {
 			if least := rules.MinimumFor(cur); amount < least {
 				return invalid("amount_too_small", "amount", "Amount must be at least %s", money.Of(least, cur))
 			}
-			rowID = t.NewID("src_")
+			rowID := t.NewID("src_")
+			t.Subject = rowID
 			p, err := t.Start(payment.Payment{
 				Front: Name, Kind: kindSource, Owner: rowID, Product: method.SingleUseSource, Method: typ,
 				Amount: money.Of(amount, cur), Descriptor: body.Descriptor, Script: script,
@@ -144,7 +144,7 @@ func createSource(c *call) (step, error) {
 			}
 			return err
 		},
-		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(rowID, c.principal.public) },
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(t.Subject, c.principal.public) },
 	}, nil
 }
 

@@ -57,11 +57,23 @@ func NewSQLite(t testing.TB) *Server {
 // verified the books.
 func New(t testing.TB, db string) *Server {
 	t.Helper()
-	ctx := context.Background()
-	st, err := server.OpenStore(ctx, db)
+	return Over(t, Open(t, db))
+}
+
+// Open opens a database for Over.
+func Open(t testing.TB, db string) store.Store {
+	t.Helper()
+	st, err := server.OpenStore(context.Background(), db)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return st
+}
+
+// Over is New on a store that is open already, such as one that fails on demand.
+func Over(t testing.TB, st store.Store) *Server {
+	t.Helper()
+	ctx := context.Background()
 	if err := st.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
