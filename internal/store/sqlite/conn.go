@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 
 	"modernc.org/sqlite"
@@ -22,6 +23,7 @@ type conn struct {
 	raw      driver.Conn
 	prepared map[string]driver.Stmt
 
+	wrote      bool          // a statement that may write ran
 	statements atomic.Uint64 // how many ran
 }
 
@@ -78,6 +80,14 @@ func named(args []any) []driver.NamedValue {
 	return vs
 }
 
+// control runs a statement that begins, ends or undoes a transaction.
+func (c *conn) control(sql string) error {
+	wrote := c.wrote
+	err := c.Exec(sql)
+	c.wrote = wrote
+	return err
+}
+
 // ExecNow implements sqlstore.Conn. Statements run to their end whatever
 // becomes of the request: they take microseconds, and the connection belongs to
 // a whole group of requests.
@@ -86,6 +96,7 @@ func (c *conn) ExecNow(sql string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, translate(err)
 	}
+	c.wrote = true
 	c.statements.Add(1)
 	r, err := s.(driver.StmtExecContext).ExecContext(context.Background(), named(args))
 	if err != nil {
@@ -118,6 +129,7 @@ func (c *conn) Query(sql string, args ...any) (sqlstore.Rows, error) {
 	if err != nil {
 		return nil, translate(err)
 	}
+	c.wrote = c.wrote || !strings.HasPrefix(sql, "select ")
 	c.statements.Add(1)
 	r, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args))
 	if err != nil {

@@ -1,6 +1,7 @@
 // Package sqlite is the store on a SQLite file, for one node. One connection
 // writes, and updates that wait at the same time share a commit; several others
-// read. An update that was acknowledged is on disk.
+// read. An update that was acknowledged is on disk, and so is whatever a read
+// has returned.
 package sqlite
 
 import (
@@ -22,9 +23,10 @@ import (
 const readersMax = 8
 
 // pragmas are set on every connection; waiting for locks comes first, so that
-// the others can.
+// the others can. Commits are synced by us, checkpoints and the start of a new
+// log by SQLite.
 var pragmas = []string{
-	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)",
 	"temp_store(MEMORY)", "cache_size(-16000)",
 }
 
@@ -53,12 +55,35 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err := create(abs); err != nil {
 		return nil, err
 	}
+	return openWith(ctx, abs, syncLog)
+}
+
+// openWith opens the database with a way to put its log on disk.
+func openWith(ctx context.Context, path string, sync func(log *os.File) error) (_ *Store, err error) {
 	// The first connection puts the file into WAL mode, which readers need.
-	c, err := openConn(ctx, dsn(abs, false))
+	c, err := openConn(ctx, dsn(path, false))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
-	e := &engine{writer: startWriter(c), dsn: dsn(abs, true), slots: make(chan struct{}, readersMax)}
+	defer func() {
+		if err != nil {
+			_ = c.close()
+		}
+	}()
+	// What a process that was killed left in the log may not be on disk, and
+	// nothing would tell readers so. Moving it into the file settles it.
+	if err := checkpoint(c, "passive"); err != nil {
+		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
+	}
+	log, err := openLog(path)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: open %s: %w", path, err)
+	}
+	if err := sync(log); err != nil {
+		return nil, errors.Join(fmt.Errorf("sqlite: open %s: %w", path, err), log.Close())
+	}
+	d := startDisk(func() error { return sync(log) })
+	e := &engine{log: log, disk: d, writer: startWriter(c, d), dsn: dsn(path, true), slots: make(chan struct{}, readersMax)}
 	return &Store{Store: sqlstore.New(e, dialect), engine: e}, nil
 }
 
@@ -162,6 +187,8 @@ func apply(c *conn, file string, version int) error {
 
 // engine implements sqlstore.Engine.
 type engine struct {
+	log    *os.File
+	disk   *disk
 	writer *writer
 	dsn    string
 
@@ -177,23 +204,52 @@ func (e *engine) Write(ctx context.Context, fn func(c sqlstore.Conn) error) erro
 	return e.writer.do(ctx, func(c *conn) error { return fn(c) })
 }
 
-// Read implements sqlstore.Engine.
+// Read implements sqlstore.Engine. It returns when all that fn can have seen is
+// on disk.
 func (e *engine) Read(ctx context.Context, fn func(c sqlstore.Conn) error) error {
+	mark, err := e.read(ctx, fn)
+	if lost := e.disk.wait(ctx, mark); lost != nil {
+		return lost
+	}
+	return err
+}
+
+// read runs fn on a snapshot and returns the last commit the snapshot can have.
+func (e *engine) read(ctx context.Context, fn func(c sqlstore.Conn) error) (mark uint64, err error) {
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 	defer func() { <-e.slots }()
 	c, err := e.reader(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { e.release(c) }()
-	if err := c.Exec("begin"); err != nil {
-		return err
+	if err := c.control("begin"); err != nil {
+		return 0, err
 	}
-	return fn(c)
+	s := snapshot{conn: c, disk: e.disk}
+	err = fn(&s)
+	return s.mark, err
+}
+
+// snapshot is a read transaction. The database fixes what it sees at its first
+// query.
+type snapshot struct {
+	*conn
+	disk *disk
+	mark uint64 // the last commit it can see
+}
+
+// Query implements sqlstore.Conn.
+func (s *snapshot) Query(sql string, args ...any) (sqlstore.Rows, error) {
+	r, err := s.conn.Query(sql, args...)
+	if s.mark == 0 {
+		s.mark = s.disk.visible()
+	}
+	return r, err
 }
 
 // reader takes an idle connection or opens one.
@@ -217,7 +273,7 @@ func (e *engine) reader(ctx context.Context) (*conn, error) {
 
 // release ends the connection's snapshot and keeps it for the next read.
 func (e *engine) release(c *conn) {
-	err := c.Exec("rollback")
+	err := c.control("rollback")
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err != nil || e.closed {
@@ -243,12 +299,19 @@ func (e *engine) close() error {
 		errs = append(errs, c.close())
 	}
 	e.writer.close()
-	return errors.Join(append(errs, checkpoint(e.writer.conn), e.writer.conn.close())...)
+	e.disk.close()
+	if err := e.disk.failure(); err != nil {
+		// Closing the connection would copy the log, of which nobody knows what
+		// it holds, into the file. The next start judges it by its checksums.
+		return errors.Join(append(errs, err, e.log.Close())...)
+	}
+	return errors.Join(append(errs, checkpoint(e.writer.conn, "truncate"), e.writer.conn.close(), e.log.Close())...)
 }
 
-// checkpoint moves the log into the file.
-func checkpoint(c *conn) error {
-	r, err := c.Query(`pragma wal_checkpoint(truncate)`)
+// checkpoint moves the log into the file: what can be moved at once (passive),
+// or all of it (truncate).
+func checkpoint(c *conn, mode string) error {
+	r, err := c.Query(`pragma wal_checkpoint(` + mode + `)`)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,7 +71,11 @@ func TestSchema(t *testing.T) {
 // migrated returns a store with merchant 1.
 func migrated(t *testing.T) *Store {
 	t.Helper()
-	s := fresh(t)
+	return withMerchant(t, fresh(t))
+}
+
+func withMerchant(t *testing.T, s *Store) *Store {
+	t.Helper()
 	if err := errors.Join(s.Migrate(t.Context()), s.CreateMerchant(t.Context(), merchant.Merchant{ID: 1})); err != nil {
 		t.Fatal(err)
 	}
@@ -85,9 +90,10 @@ func TestCommitsAreShared(t *testing.T) {
 	const n = 60
 	errOdd := errors.New("odd")
 	begun, release, results := make(chan struct{}), make(chan struct{}), make(chan error, n)
+	begin := sync.OnceFunc(func() { close(begun) })
 	go func() {
 		results <- s.Update(t.Context(), 1, func(store.Tx) error {
-			close(begun)
+			begin()
 			<-release
 			return nil
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -11,7 +12,8 @@ import (
 const (
 	// groupMax is how many updates share a commit at most.
 	groupMax = 64
-	// groupTime is how long the first of a group waits for others to join it.
+	// groupTime is how long the first of a group waits for others to join it,
+	// while the disk could take the group already.
 	groupTime = 5 * time.Millisecond
 	// queueMax is how many updates wait without their callers being held up.
 	queueMax = 256
@@ -20,29 +22,80 @@ const (
 // errClosed is returned by updates that come after Close.
 var errClosed = errors.New("sqlite: store is closed")
 
-// update is a caller waiting for its turn with the writer connection. The
-// caller's function runs in the caller's own goroutine, so that a panic or a
-// test's FailNow in it does what it would do anywhere else.
+// errAbandoned stands for a function that did not return.
+var errAbandoned = errors.New("sqlite: update panicked")
+
+// update is a function that waits to be run by the writer, and then for its
+// writes to be on disk.
 type update struct {
-	ctx  context.Context
-	turn chan *conn // the writer lends the connection; nobody takes it once ctx ended
-	ran  chan error // the caller gives it back
-	done chan error // the group's commit
+	fn    func(c *conn) error
+	state atomic.Int32
+	done  chan struct{} // closed when everything below is final
+
+	err      error
+	panicked any  // what fn panicked with
+	exited   bool // fn ended its goroutine, as a test's FailNow does
 }
 
-// writer owns the connection that writes. It commits the updates that are
-// waiting at the same time together: the disk is asked once for all of them.
+// States of an update. Whoever moves it on from waiting decides whether it
+// runs.
+const (
+	waiting = iota
+	taken   // by the writer: its caller must wait for it
+	left    // by its caller
+)
+
+// call runs the function. A panic is kept for the caller.
+func (u *update) call(c *conn) {
+	u.err, u.exited = errAbandoned, true
+	defer func() {
+		if u.panicked = recover(); u.panicked != nil {
+			u.exited = false
+		}
+	}()
+	u.err = u.fn(c)
+	u.exited = false
+}
+
+// abandoned reports that the function did not return.
+func (u *update) abandoned() bool { return u.panicked != nil || u.exited }
+
+// outcome is what the caller gets to see: what it would have seen had it run
+// the function itself.
+func (u *update) outcome() error {
+	switch {
+	case u.panicked != nil:
+		panic(u.panicked)
+	case u.exited:
+		runtime.Goexit()
+	}
+	return u.err
+}
+
+// writer owns the connection that writes, and runs the updates one after the
+// other in its own goroutine. Updates that wait at the same time become one
+// transaction, a group; while the disk is busy with one group the next gathers.
 type writer struct {
 	conn    *conn
+	disk    *disk
 	queue   chan *update
 	stop    chan struct{}
 	stopped chan struct{}
 
+	// The group whose transaction is open; there is none without members.
+	members []*update
+	full    *time.Timer
+	careful bool  // members have savepoints
+	broken  error // nothing of the group can be kept
+
 	commits, updates atomic.Uint64
 }
 
-func startWriter(c *conn) *writer {
-	w := &writer{conn: c, queue: make(chan *update, queueMax), stop: make(chan struct{}), stopped: make(chan struct{})}
+func startWriter(c *conn, d *disk) *writer {
+	w := &writer{
+		conn: c, disk: d, full: time.NewTimer(groupTime),
+		queue: make(chan *update, queueMax), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
 	go w.run()
 	return w
 }
@@ -53,128 +106,10 @@ func (w *writer) close() {
 	<-w.stopped
 }
 
-func (w *writer) run() {
-	defer close(w.stopped)
-	for {
-		select {
-		case u := <-w.queue:
-			w.group(u)
-			continue
-		default:
-		}
-		select {
-		case u := <-w.queue:
-			w.group(u)
-		case <-w.stop:
-			w.drain()
-			return
-		}
-	}
-}
-
-// drain runs what was queued before the writer was told to stop.
-func (w *writer) drain() {
-	for {
-		select {
-		case u := <-w.queue:
-			w.group(u)
-		default:
-			return
-		}
-	}
-}
-
-// member is an update that ran, and what became of it.
-type member struct {
-	update *update
-	err    error
-}
-
-// group runs first and whatever is queued meanwhile in one transaction, and
-// answers all when it is on disk.
-func (w *writer) group(first *update) {
-	err := w.conn.Exec("begin immediate")
-	if err != nil {
-		first.done <- fmt.Errorf("sqlite: begin: %w", err)
-		return
-	}
-	members, broken := w.fill(first)
-	err = broken
-	if err == nil {
-		err = w.conn.Exec("commit")
-	}
-	if err != nil {
-		_ = w.conn.Exec("rollback") // fails if the database did so itself
-		err = fmt.Errorf("sqlite: commit: %w", err)
-	} else {
-		w.commits.Add(1)
-	}
-	for _, m := range members {
-		if err != nil {
-			m.err = err
-		}
-		m.update.done <- m.err
-	}
-}
-
-// fill runs members until none is waiting or the group is full. broken means
-// that nothing of the group can be kept.
-func (w *writer) fill(first *update) (members []member, broken error) {
-	full := time.NewTimer(groupTime)
-	defer full.Stop()
-	for u := first; ; {
-		ran, err, broken := w.one(u)
-		if ran {
-			members = append(members, member{u, err})
-		}
-		if broken != nil || len(members) == groupMax {
-			return members, broken
-		}
-		select {
-		case <-full.C:
-			return members, nil
-		default:
-		}
-		select {
-		case u = <-w.queue:
-		default:
-			return members, nil
-		}
-	}
-}
-
-// one runs an update inside a savepoint; it does not run if its caller has
-// gone. err is the update's own failure, of which nothing is kept.
-func (w *writer) one(u *update) (ran bool, err, broken error) {
-	if u.ctx.Err() != nil {
-		return false, nil, nil // the caller sees the same
-	}
-	if err := w.conn.Exec("savepoint u"); err != nil {
-		u.done <- err
-		return false, nil, err
-	}
-	select {
-	case u.turn <- w.conn:
-		err = <-u.ran
-	case <-u.ctx.Done():
-		return false, nil, w.conn.Exec("release u")
-	}
-	w.updates.Add(1)
-	if err != nil {
-		if broken := w.conn.Exec("rollback to u"); broken != nil {
-			return true, err, broken
-		}
-	}
-	return true, err, w.conn.Exec("release u")
-}
-
-// errAbandoned stands for a function that did not return.
-var errAbandoned = errors.New("sqlite: update panicked")
-
-// do runs fn with the writer connection and returns when its writes are on
-// disk.
+// do runs fn with the writer connection and returns when its writes, and all
+// that it read, are on disk.
 func (w *writer) do(ctx context.Context, fn func(c *conn) error) error {
-	u := &update{ctx: ctx, turn: make(chan *conn), ran: make(chan error, 1), done: make(chan error, 1)}
+	u := &update{fn: fn, done: make(chan struct{})}
 	select {
 	case <-w.stop:
 		return errClosed
@@ -188,21 +123,169 @@ func (w *writer) do(ctx context.Context, fn func(c *conn) error) error {
 		return errClosed
 	}
 	select {
-	case c := <-u.turn:
-		u.use(c, fn)
-	case err := <-u.done:
-		return err
+	case <-u.done:
 	case <-ctx.Done():
-		return ctx.Err()
+		if u.state.CompareAndSwap(waiting, left) {
+			return ctx.Err()
+		}
+		<-u.done
 	case <-w.stopped:
-		return errClosed
+		if u.state.CompareAndSwap(waiting, left) {
+			return errClosed
+		}
+		<-u.done
 	}
-	return <-u.done
+	return u.outcome()
 }
 
-// use runs fn and gives the connection back however fn ends.
-func (u *update) use(c *conn, fn func(c *conn) error) {
-	err := errAbandoned
-	defer func() { u.ran <- err }()
-	err = fn(c)
+func (w *writer) run() {
+	ended := false
+	defer func() {
+		if !ended { // an update's function ended this goroutine
+			go w.run()
+		}
+	}()
+	for {
+		switch u, more := w.next(); {
+		case u != nil:
+			if u.state.CompareAndSwap(waiting, taken) {
+				w.join(u)
+			}
+		case more:
+			w.commit()
+		default:
+			ended = true
+			close(w.stopped)
+			return
+		}
+	}
+}
+
+// next returns the update to run next. None, and more, means that it is time
+// to commit; no more means that the writer is to stop and nothing waits.
+func (w *writer) next() (u *update, more bool) {
+	if len(w.members) == 0 {
+		select {
+		case u = <-w.queue:
+			return u, true
+		case <-w.stop:
+			return w.queued()
+		}
+	}
+	if len(w.members) == groupMax || w.broken != nil {
+		return nil, true
+	}
+	select {
+	case <-w.full.C:
+		return nil, true
+	default:
+	}
+	if u, more = w.queued(); more {
+		return u, true
+	}
+	// To commit before the disk is free would only make the group smaller.
+	select {
+	case u = <-w.queue:
+		return u, true
+	case <-w.disk.free:
+		w.disk.free <- struct{}{}
+		return nil, true
+	}
+}
+
+func (w *writer) queued() (u *update, ok bool) {
+	select {
+	case u = <-w.queue:
+		return u, true
+	default:
+		return nil, false
+	}
+}
+
+// join runs an update as a member of the group.
+func (w *writer) join(u *update) {
+	if len(w.members) == 0 {
+		w.full.Reset(groupTime)
+		w.begin(false)
+	}
+	w.members = append(w.members, u)
+	switch {
+	case w.broken != nil:
+	case w.careful:
+		w.apart(u)
+	default:
+		w.together(u)
+	}
+}
+
+func (w *writer) begin(careful bool) {
+	w.careful, w.conn.wrote = careful, false
+	w.broken = w.conn.control("begin immediate")
+}
+
+// together runs an update without a savepoint of its own. If it fails before it
+// wrote anything there is nothing to undo. Otherwise everything is undone, and
+// the group runs anew as if it had not run, with savepoints.
+func (w *writer) together(u *update) {
+	earlier := w.conn.wrote
+	w.conn.wrote = false
+	defer func() { // also if the function ends this goroutine
+		if u.err != nil && w.conn.wrote {
+			w.again()
+		}
+		w.conn.wrote = w.conn.wrote || earlier
+	}()
+	u.call(w.conn)
+}
+
+func (w *writer) again() {
+	_ = w.conn.control("rollback") // fails if the database did so itself
+	w.begin(true)
+	for _, m := range w.members {
+		if w.broken == nil && !m.abandoned() {
+			w.apart(m)
+		}
+	}
+}
+
+// apart runs an update in a savepoint, so that it can fail alone.
+func (w *writer) apart(u *update) {
+	if w.broken = w.conn.control("savepoint u"); w.broken != nil {
+		return
+	}
+	defer func() {
+		if u.err != nil {
+			w.broken = w.conn.control("rollback to u")
+		}
+		if w.broken == nil {
+			w.broken = w.conn.control("release u")
+		}
+	}()
+	u.call(w.conn)
+}
+
+// commit makes the group visible to readers and hands it to the disk, which
+// answers its members.
+func (w *writer) commit() {
+	<-w.disk.free
+	g := group{members: w.members}
+	w.members = nil
+	err := w.broken
+	if err == nil {
+		err = w.disk.failure()
+	}
+	if err == nil {
+		if w.conn.wrote {
+			g.mark = w.disk.begin()
+		}
+		err = w.conn.control("commit")
+	}
+	if err == nil {
+		w.commits.Add(1)
+		w.updates.Add(uint64(len(g.members)))
+	} else {
+		_ = w.conn.control("rollback")
+		g.fail(fmt.Errorf("sqlite: commit: %w", err))
+	}
+	w.disk.groups <- g
 }

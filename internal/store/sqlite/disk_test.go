@@ -1,0 +1,201 @@
+package sqlite
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// slowDisk opens a store whose disk does what sync says.
+func slowDisk(t *testing.T, sync func(log *os.File) error) *Store {
+	t.Helper()
+	s, err := openWith(t.Context(), filepath.Join(t.TempDir(), "ducat.db"), sync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return withMerchant(t, s)
+}
+
+func addJob(name string) func(tx store.Tx) error {
+	return func(tx store.Tx) error { return tx.InsertJob(store.Job{ID: name}) }
+}
+
+// TestNobodyIsAheadOfTheDisk holds the disk and looks who returns meanwhile:
+// neither the update that is to be put there, nor a read that saw it, nor an
+// update that failed because of it. The writer goes on, and a read from before
+// returns.
+func TestNobodyIsAheadOfTheDisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var hold atomic.Pointer[chan struct{}]
+		s := slowDisk(t, func(log *os.File) error {
+			if c := hold.Load(); c != nil {
+				<-*c
+			}
+			return syncLog(log)
+		})
+		release := make(chan struct{})
+		hold.Store(&release)
+		var returned, sawFirst, ranSecond atomic.Int32
+		view := func() {
+			err := s.View(t.Context(), 1, func(r store.Reader) error {
+				js, err := r.Jobs(10)
+				sawFirst.Store(int32(len(js)))
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			returned.Add(1)
+		}
+		view()
+		if returned.Load() != 1 {
+			t.Fatal("a read of what is on disk waited for the disk")
+		}
+		go func() {
+			if err := s.Update(t.Context(), 1, addJob("first")); err != nil {
+				t.Error(err)
+			}
+			returned.Add(1)
+		}()
+		synctest.Wait()
+		go view()
+		errTaken := errors.New("taken")
+		go func() {
+			err := s.Update(t.Context(), 1, func(tx store.Tx) error {
+				ranSecond.Add(1)
+				js, err := tx.Jobs(10)
+				if err == nil && len(js) == 1 {
+					err = errTaken
+				}
+				return err
+			})
+			if !errors.Is(err, errTaken) {
+				t.Errorf("second update: %v", err)
+			}
+			returned.Add(1)
+		}()
+		synctest.Wait()
+		if sawFirst.Load() != 1 || ranSecond.Load() != 1 {
+			t.Errorf("the read saw %d jobs and the second update ran %d times, while the disk was busy", sawFirst.Load(), ranSecond.Load())
+		}
+		if n := returned.Load(); n != 1 {
+			t.Errorf("%d callers returned before the disk did", n-1)
+		}
+		close(release)
+		synctest.Wait()
+		if n := returned.Load(); n != 4 {
+			t.Errorf("%d of 4 callers returned", n)
+		}
+	})
+}
+
+// TestBrokenDisk lets one sync fail: nothing succeeds after it, and the disk is
+// not asked again.
+func TestBrokenDisk(t *testing.T) {
+	t.Parallel()
+	errDisk := errors.New("no space on the moon")
+	var broken atomic.Bool
+	var asked atomic.Int32
+	s := slowDisk(t, func(log *os.File) error {
+		if broken.Load() {
+			asked.Add(1)
+			return errDisk
+		}
+		return syncLog(log)
+	})
+	broken.Store(true)
+	if err := s.Update(t.Context(), 1, addJob("a")); !errors.Is(err, errDisk) {
+		t.Errorf("update: %v", err)
+	}
+	broken.Store(false)
+	if err := s.Update(t.Context(), 1, addJob("b")); !errors.Is(err, errDisk) {
+		t.Errorf("next update: %v", err)
+	}
+	if err := s.View(t.Context(), 1, func(store.Reader) error { return nil }); !errors.Is(err, errDisk) {
+		t.Errorf("read: %v", err)
+	}
+	if err := s.Ping(t.Context()); !errors.Is(err, errDisk) {
+		t.Errorf("ping: %v", err)
+	}
+	if err := s.Close(); !errors.Is(err, errDisk) {
+		t.Errorf("close: %v", err)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the disk was asked %d times", n)
+	}
+}
+
+// TestLogStaysTheSameFile writes until the log has been started anew many times.
+func TestLogStaysTheSameFile(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	body := []byte(strings.Repeat("x", 400_000))
+	for range 40 {
+		err := s.Update(t.Context(), 1, func(tx store.Tx) error {
+			if err := tx.DeleteJob("big"); err != nil {
+				return err
+			}
+			return tx.InsertJob(store.Job{ID: "big", Payload: body})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	mine, err := s.engine.log.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.Stat(s.engine.log.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !os.SameFile(mine, theirs) || theirs.Size() > 30*int64(len(body)) {
+		t.Errorf("the log is %v of %d bytes, the file that is synced is %v", theirs.Name(), theirs.Size(), mine.Name())
+	}
+}
+
+// TestFunctionEndsItsGoroutine has an update do what a test's FailNow does: its
+// caller ends, and the writer goes on with the others of the group.
+func TestFunctionEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	returned := false
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Update(t.Context(), 1, func(tx store.Tx) error {
+			if err := addJob("lost")(tx); err != nil {
+				return err
+			}
+			runtime.Goexit()
+			return nil
+		})
+		returned = true
+	}()
+	<-ended
+	if returned {
+		t.Error("the caller went on")
+	}
+	if err := s.Update(t.Context(), 1, addJob("kept")); err != nil {
+		t.Fatal(err)
+	}
+	err := s.View(t.Context(), 1, func(r store.Reader) error {
+		js, err := r.Jobs(10)
+		if len(js) != 1 || js[0].ID != "kept" {
+			t.Errorf("jobs: %v", js)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
