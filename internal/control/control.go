@@ -11,12 +11,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/store"
@@ -245,7 +247,14 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 		set(&p.DisputeFeeMinor, q.DisputeFee)
 		set(&p.SettlementDays, q.SettlementDays)
 		set(&p.RefundSynchronous, q.RefundSynchronous)
-		set(&p.MethodsOff, q.MethodsOff)
+		if q.MethodsOff != nil {
+			for _, m := range *q.MethodsOff {
+				if !slices.ContainsFunc(method.All(), func(r method.Rules) bool { return r.Method == m }) {
+					return fault.Newf(fault.Invalid, "bad_account", "methods_off: %q is not a payment method.", m)
+				}
+			}
+			p.MethodsOff = *q.MethodsOff
+		}
 		if p.FeeBasisPoints < 0 || p.FeeBasisPoints > 10000 || p.FeeFixedMinor < 0 || p.DisputeFeeMinor < 0 || p.SettlementDays < 0 || p.SettlementDays > 365 {
 			return fault.New(fault.Invalid, "bad_account", "fee_basis_points must be 0 to 10000, fee_fixed and dispute_fee not negative, settlement_days 0 to 365.")
 		}
@@ -345,7 +354,10 @@ func (a *API) setScript(r *http.Request, id int64) (any, error) {
 		if t.Who.Live {
 			return fault.New(fault.Invalid, "live_account", "Live payments are not simulated.")
 		}
-		t.Who.Profile.Script = string(b)
+		t.Who.Profile.Script = ""
+		if len(q.Rules) > 0 {
+			t.Who.Profile.Script = string(b)
+		}
 		return t.UpdateMerchant(t.Who)
 	}); err != nil {
 		return nil, err

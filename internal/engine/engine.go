@@ -345,11 +345,14 @@ func (t *Tx) spend(used []int) error {
 			left = append(left, r)
 		}
 	}
-	b, err := json.Marshal(left)
-	if err != nil {
-		return err
+	t.Who.Profile.Script = ""
+	if len(left) > 0 {
+		b, err := json.Marshal(left)
+		if err != nil {
+			return err
+		}
+		t.Who.Profile.Script = string(b)
 	}
-	t.Who.Profile.Script = string(b)
 	return t.UpdateMerchant(t.Who)
 }
 

@@ -4,8 +4,10 @@ package money
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -49,6 +51,9 @@ func ParseCurrency(s string) (Currency, bool) {
 	_, ok := exponents[c]
 	return c, ok && len(s) == 3
 }
+
+// Currencies returns every currency, in alphabetical order.
+func Currencies() []Currency { return slices.Sorted(maps.Keys(exponents)) }
 
 // Exponent returns the number of decimal digits of the currency's minor unit.
 // It panics on a code that ParseCurrency would refuse.

@@ -179,7 +179,7 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	h.Set("Stripe-Version", c.version)
 	if acct := firstOf(r.Header.Get("Stripe-Account"), params.Get("_stripe_account").String()); acct != "" {
 		if acct != c.principal.account {
-			return engine.Reply{}, &wireError{status: 403, code: "account_invalid", message: fmt.Sprintf("The provided key '%s' does not have access to account '%s' (or that account does not exist). Application access may have been revoked.", mask(c.apiKey), printable(acct))}
+			return engine.Reply{}, c.noAccess(acct)
 		}
 		h.Set("Stripe-Account", acct)
 	}

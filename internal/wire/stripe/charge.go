@@ -458,8 +458,12 @@ func captureCharge(c *call) (step, error) {
 			if err != nil {
 				return err
 			}
-			if p.State() != payment.Captured {
-				return invalid("charge_not_refundable", "", "Charge %s did not succeed and cannot be captured.", chargeID).kept()
+			switch p.State() {
+			case payment.Captured:
+			case payment.Declined:
+				return invalid("capture_unauthorized_payment", "", "Charge %s has failed and cannot be captured.", chargeID).kept()
+			default:
+				return invalid("capture_unauthorized_payment", "", "Charge %s has not been authorized yet and cannot be captured.", chargeID).kept()
 			}
 			return invalid("charge_already_captured", "", "Charge %s has already been captured.", chargeID).kept()
 		},

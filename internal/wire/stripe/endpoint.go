@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -100,28 +101,15 @@ func enabledEvents(v form.Value) ([]string, error) {
 		return nil, invalid("", name, "Invalid array")
 	}
 	var events []string
-	for _, item := range v.Items() {
+	for i, item := range v.Items() {
 		s := item.String()
-		if s != "*" && !eventShape(s) {
-			return nil, invalid("", name, "Invalid %s: %q is not the name of an event. Names look like charge.succeeded; * stands for all.", name, printable(s))
+		if s != "*" && !knownEvent(s) {
+			item := fmt.Sprintf("%s[%d]", name, i)
+			return nil, invalid("", item, "Invalid %s: must be one of *, %s, or %s", item, strings.Join(eventTypes[:len(eventTypes)-1], ", "), eventTypes[len(eventTypes)-1])
 		}
 		events = append(events, s)
 	}
 	return events, nil
-}
-
-// eventShape accepts names made of dotted lower-case words. The list of names
-// grows with every release; an unknown one is kept and never fires.
-func eventShape(s string) bool {
-	if !strings.Contains(s, ".") || len(s) > 100 {
-		return false
-	}
-	for _, r := range s {
-		if (r < 'a' || r > 'z') && r != '_' && r != '.' && (r < '0' || r > '9') {
-			return false
-		}
-	}
-	return true
 }
 
 func createEndpoint(c *call) (step, error) {

@@ -26,6 +26,7 @@ var expandable = map[string]map[string]string{
 	"webhook_endpoint":    {},
 	"balance":             {},
 	"source_transaction":  {},
+	"account":             {},
 }
 
 // expansions reads and checks the expand parameter against the schema, before

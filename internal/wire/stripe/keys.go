@@ -160,14 +160,18 @@ func (a *API) provisioned(ctx context.Context, c store.Credential, key string) (
 }
 
 // mask shows a key's prefix and its last four characters.
-func mask(key string) string {
-	key = printable(key)
+func mask(key string) string { return maskTo(key, 4) }
+
+// maskTo shows a key's prefix and its last shown characters: four where a key is
+// not accepted, six where it may not do what it asks for (stripe-platform §3.6).
+func maskTo(key string, shown int) string {
+	key = key[:min(len(key), 255)]
 	prefix := 0
 	if i := strings.LastIndexByte(key, '_'); i >= 0 && i < 9 {
 		prefix = i + 1
 	}
-	if len(key) <= prefix+4 {
+	if len(key) <= prefix+shown {
 		return key[:prefix] + strings.Repeat("*", len(key)-prefix)
 	}
-	return key[:prefix] + strings.Repeat("*", len(key)-prefix-4) + key[len(key)-4:]
+	return key[:prefix] + strings.Repeat("*", len(key)-prefix-shown) + key[len(key)-shown:]
 }

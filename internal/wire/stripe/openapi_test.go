@@ -1,6 +1,7 @@
 package stripe_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -9,18 +10,18 @@ import (
 	"github.com/stripe/stripe-mock/embedded"
 )
 
-// schemas loads the published document once.
-var schemas = sync.OnceValues(func() (openapi3.Schemas, error) {
-	b, err := embedded.OpenAPISpec, error(nil)
-	if err != nil {
-		return nil, err
-	}
-	doc, err := openapi3.NewLoader().LoadFromData(b)
+// document loads the published document once.
+var document = sync.OnceValues(func() (*openapi3.T, error) {
+	return openapi3.NewLoader().LoadFromData(embedded.OpenAPISpec)
+})
+
+func schemas() (openapi3.Schemas, error) {
+	doc, err := document()
 	if err != nil {
 		return nil, err
 	}
 	return doc.Components.Schemas, nil
-})
+}
 
 // validate checks an answer against the published schema of its object. Every
 // answer of every test comes through here.
@@ -64,6 +65,28 @@ func validate(t *testing.T, r response) {
 }
 
 func schemaName(o object) string { return strings.ReplaceAll(o["object"].(string), ".", "_") }
+
+// TestEventTypes: the list of events an endpoint can subscribe to is the
+// published one, and everything that fires is on it.
+func TestEventTypes(t *testing.T) {
+	t.Parallel()
+	doc, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	enum := doc.Paths.Value("/v1/webhook_endpoints").Post.RequestBody.Value.Content["application/x-www-form-urlencoded"].Schema.Value.Properties["enabled_events"].Value.Items.Value.Enum
+	w := newWorld(t)
+	params := []string{"url", "http://localhost:1/"}
+	for i, e := range enum {
+		params = append(params, fmt.Sprintf("enabled_events[%d]", i), e.(string))
+	}
+	w.must(w.post("/v1/webhook_endpoints", params...))
+	last := enum[len(enum)-1].(string)
+	r := w.post("/v1/webhook_endpoints", "url", "http://localhost:1/", "enabled_events[0]", "*", "enabled_events[1]", last+"x")
+	if m, _ := r.err()["message"].(string); r.status != 400 || r.err()["param"] != "enabled_events[1]" || strings.Count(m, ", ") != len(enum)-1 || !strings.HasPrefix(m, "Invalid enabled_events[1]: must be one of *, account.application.authorized, ") || !strings.HasSuffix(m, ", or "+last) {
+		t.Errorf("unknown name: %d %s", r.status, r.body)
+	}
+}
 
 // TestValidatorBites: an answer that breaks the published schema is noticed.
 func TestValidatorBites(t *testing.T) {

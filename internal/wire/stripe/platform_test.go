@@ -304,7 +304,7 @@ func TestWebhookEndpoints(t *testing.T) {
 		{[]string{"url", "http://x.example"}, "parameter_missing", "enabled_events"},
 		{[]string{"url", "x.example/hook", "enabled_events[]", "*"}, "url_invalid", "url"},
 		{[]string{"url", "ftp://x.example/hook", "enabled_events[]", "*"}, "url_invalid", "url"},
-		{[]string{"url", "http://x.example", "enabled_events[]", "Not An Event"}, "", "enabled_events"},
+		{[]string{"url", "http://x.example", "enabled_events[]", "Not An Event"}, "", "enabled_events[0]"},
 		{[]string{"url", "http://x.example", "enabled_events", "x"}, "", "enabled_events"},
 		{[]string{"url", "http://x.example", "enabled_events[]", "*", "api_version", "1999-01-01"}, "", "api_version"},
 	} {

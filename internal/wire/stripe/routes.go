@@ -16,6 +16,8 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/sources", public: true, object: "source", params: sourceParams, write: createSource},
 		{method: "GET", path: "/v1/sources/{id}", public: true, object: "source", params: []string{"client_secret"}, read: retrieveSource},
 		{method: "POST", path: "/v1/sources/{id}", object: "source", params: []string{"metadata", "owner", "amount", "mandate", "source_order"}, write: updateSource},
+		{method: "POST", path: "/v1/sources/{id}/verify", public: true, object: "source", params: []string{"values"}, write: verifySource},
+		{method: "GET", path: "/v1/sources/{id}/source_transactions/{transaction}", object: "source_transaction", read: sourceTransaction},
 		{method: "GET", path: "/v1/sources/{id}/source_transactions", list: true, object: "source_transaction", params: page, read: sourceTransactions},
 
 		{method: "POST", path: "/v1/customers", object: "customer", params: customerParams, write: createCustomer},
@@ -76,6 +78,8 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/payouts/{id}/cancel", object: "payout", write: cancelPayout},
 		{method: "POST", path: "/v1/payouts/{id}/reverse", object: "payout", params: []string{"metadata"}, write: reversePayout},
 
+		{method: "GET", path: "/v1/account", object: "account", read: retrieveAccount},
+		{method: "GET", path: "/v1/accounts/{account}", object: "account", read: retrieveAccount},
 		{method: "GET", path: "/v1/balance", object: "balance", read: retrieveBalance},
 		{method: "GET", path: "/v1/balance_transactions", list: true, object: "balance_transaction", params: with("currency", "payout", "source", "type"), read: listTransactions},
 		{method: "GET", path: "/v1/balance_transactions/{id}", object: "balance_transaction", read: retrieveTransaction},

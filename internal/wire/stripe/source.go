@@ -172,7 +172,17 @@ func currency(v form.Value) (money.Currency, error) {
 	return cur, nil
 }
 
-const supportedCurrencies = "usd, aed, aud, cad, chf, cny, dkk, eur, gbp, hkd, jpy, myr, nok, nzd, sek, sgd"
+// supportedCurrencies lists what a currency parameter takes, the dollar first as
+// in the real message.
+var supportedCurrencies = func() string {
+	list := []string{"usd"}
+	for _, c := range money.Currencies() {
+		if c != "USD" {
+			list = append(list, c.Lower())
+		}
+	}
+	return strings.Join(list, ", ")
+}()
 
 func redirectURL(v form.Value) (string, error) {
 	h, set, err := hash(v, "redirect")
@@ -504,6 +514,37 @@ func updateSource(c *call) (step, error) {
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(sourceID, false) },
 	}, nil
+}
+
+// verifySource is for sources whose payer is told a code, of which this server
+// has none (stripe-sources §3.1).
+func verifySource(c *call) (step, error) {
+	v := c.params.Get("values")
+	switch {
+	case v.Kind() == form.Missing:
+		return step{}, missingParam("values")
+	case v.Kind() != form.List:
+		return step{}, invalid("", "values", "Invalid array")
+	}
+	return step{begin: func(t *engine.Tx) error {
+		_, err := t.Resource(kindSource, c.path("id"))
+		if errors.Is(err, store.ErrNotFound) {
+			return c.unknown(404, kindSource, "source", "source", c.path("id"))
+		}
+		if err != nil {
+			return err
+		}
+		return invalid("", "", "You cannot verify this source: sources of type alipay use the redirect flow, and only sources with the code_verification flow are verified.").kept()
+	}}, nil
+}
+
+// sourceTransaction finds none: sources of the redirect flow receive no
+// transactions.
+func sourceTransaction(c *call) (obj, error) {
+	if _, err := sourceTransactions(c); err != nil {
+		return nil, err
+	}
+	return nil, noSuch(404, "source_transaction", "source_transaction", c.path("transaction"))
 }
 
 func sourceTransactions(c *call) (obj, error) {
