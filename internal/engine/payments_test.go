@@ -492,8 +492,8 @@ func TestMerchantScriptIsUsedUp(t *testing.T) {
 		w.must(w.capture(p))
 		w.is(p, payment.Declined)
 		w.captured()
-		if got := left(w); got != "null" {
-			t.Errorf("left %s", got)
+		if got := left(w); got != "" {
+			t.Errorf("left %q", got)
 		}
 	})
 	t.Run("NeverWithoutACount", func(t *testing.T) {
