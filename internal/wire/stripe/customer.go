@@ -33,7 +33,7 @@ type customerBody struct {
 // customerSourcesMax is how many sources a customer can hold.
 const customerSourcesMax = 200
 
-var customerParams = []string{"name", "email", "phone", "description", "address", "shipping", "metadata", "preferred_locales", "source", "default_source"}
+var customerParams = []string{"name", "email", "phone", "description", "address", "shipping", "metadata", "preferred_locales", "source"}
 
 func (b *customerBody) decode(p form.Value) error {
 	for _, f := range []struct {

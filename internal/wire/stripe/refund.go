@@ -22,10 +22,13 @@ type refundBody struct {
 	FailureTransaction string            `json:"failure_transaction,omitempty"`
 }
 
-var refundParams = []string{
-	"charge", "payment_intent", "amount", "reason", "metadata", "refund_application_fee", "reverse_transfer",
-	"instructions_email", "origin", "currency", "customer",
-}
+// What creating a refund takes: under a charge's path, and under its legacy
+// form, the charge is given.
+var (
+	legacyRefundParams = []string{"payment_intent", "amount", "reason", "metadata", "refund_application_fee", "reverse_transfer", "instructions_email"}
+	chargeRefundParams = append([]string{"origin", "currency", "customer"}, legacyRefundParams...)
+	refundParams       = append([]string{"charge"}, chargeRefundParams...)
+)
 
 // nestedRefunds is how many refunds an embedded list shows.
 const nestedRefunds = 10

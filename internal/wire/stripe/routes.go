@@ -10,7 +10,8 @@ import (
 
 // endpoints lists the whole surface of the dialect.
 func (a *API) endpoints() []endpoint {
-	page := []string{"limit", "starting_after", "ending_before", "created"}
+	cursors := []string{"limit", "starting_after", "ending_before"}
+	page := append([]string{"created"}, cursors...)
 	with := func(more ...string) []string { return append(append([]string(nil), page...), more...) }
 	return []endpoint{
 		{method: "POST", path: "/v1/sources", public: true, object: "source", params: sourceParams, write: createSource},
@@ -18,15 +19,15 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/sources/{id}", object: "source", params: []string{"metadata", "owner", "amount", "mandate", "source_order"}, write: updateSource},
 		{method: "POST", path: "/v1/sources/{id}/verify", public: true, object: "source", params: []string{"values"}, write: verifySource},
 		{method: "GET", path: "/v1/sources/{id}/source_transactions/{transaction}", object: "source_transaction", read: sourceTransaction},
-		{method: "GET", path: "/v1/sources/{id}/source_transactions", list: true, object: "source_transaction", params: page, read: sourceTransactions},
+		{method: "GET", path: "/v1/sources/{id}/source_transactions", list: true, object: "source_transaction", params: cursors, read: sourceTransactions},
 
 		{method: "POST", path: "/v1/customers", object: "customer", params: customerParams, write: createCustomer},
 		{method: "GET", path: "/v1/customers", list: true, object: "customer", params: with("email"), read: listCustomers},
 		{method: "GET", path: "/v1/customers/{id}", object: "customer", read: retrieveCustomer},
-		{method: "POST", path: "/v1/customers/{id}", object: "customer", params: customerParams, write: updateCustomer},
+		{method: "POST", path: "/v1/customers/{id}", object: "customer", params: append([]string{"default_source"}, customerParams...), write: updateCustomer},
 		{method: "DELETE", path: "/v1/customers/{id}", object: "customer", write: deleteCustomer},
 		{method: "POST", path: "/v1/customers/{customer}/sources", object: "source", params: []string{"source"}, write: attachSource},
-		{method: "GET", path: "/v1/customers/{customer}/sources", list: true, object: "source", params: with("object"), read: listCustomerSources},
+		{method: "GET", path: "/v1/customers/{customer}/sources", list: true, object: "source", params: append([]string{"object"}, cursors...), read: listCustomerSources},
 		{method: "GET", path: "/v1/customers/{customer}/sources/{id}", object: "source", read: retrieveCustomerSource},
 		{method: "POST", path: "/v1/customers/{customer}/sources/{id}", object: "source", params: []string{"metadata", "owner", "amount", "mandate", "source_order"}, write: updateCustomerSource},
 		{method: "DELETE", path: "/v1/customers/{customer}/sources/{id}", object: "source", write: detachSource},
@@ -36,11 +37,11 @@ func (a *API) endpoints() []endpoint {
 		{method: "GET", path: "/v1/charges/{id}", object: "charge", read: retrieveCharge},
 		{method: "POST", path: "/v1/charges/{id}", object: "charge", params: []string{"customer", "description", "fraud_details", "metadata", "receipt_email", "shipping", "transfer_group"}, write: updateCharge},
 		{method: "POST", path: "/v1/charges/{id}/capture", object: "charge", params: []string{"amount", "application_fee_amount", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "transfer_group"}, write: captureCharge},
-		{method: "GET", path: "/v1/charges/{charge}/refunds", list: true, object: "refund", params: page, read: listRefunds},
-		{method: "POST", path: "/v1/charges/{charge}/refunds", object: "refund", params: refundParams, write: createRefund},
+		{method: "GET", path: "/v1/charges/{charge}/refunds", list: true, object: "refund", params: cursors, read: listRefunds},
+		{method: "POST", path: "/v1/charges/{charge}/refunds", object: "refund", params: chargeRefundParams, write: createRefund},
 		{method: "GET", path: "/v1/charges/{charge}/refunds/{id}", object: "refund", read: retrieveRefund},
 		{method: "POST", path: "/v1/charges/{charge}/refunds/{id}", object: "refund", params: []string{"metadata"}, write: updateRefund},
-		{method: "POST", path: "/v1/charges/{charge}/refund", object: "charge", params: refundParams, write: refundCharge},
+		{method: "POST", path: "/v1/charges/{charge}/refund", object: "charge", params: legacyRefundParams, write: refundCharge},
 
 		{method: "POST", path: "/v1/refunds", object: "refund", params: refundParams, write: createRefund},
 		{method: "GET", path: "/v1/refunds", list: true, object: "refund", params: with("charge", "payment_intent"), read: listRefunds},
@@ -66,7 +67,7 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/events/{id}/retry", object: "event", params: []string{"account", "webhook_endpoint", "for_stripecli"}, write: retryEvent},
 
 		{method: "POST", path: "/v1/webhook_endpoints", object: "webhook_endpoint", params: []string{"url", "enabled_events", "api_version", "connect", "description", "metadata"}, write: createEndpoint},
-		{method: "GET", path: "/v1/webhook_endpoints", list: true, object: "webhook_endpoint", params: page, read: listEndpoints},
+		{method: "GET", path: "/v1/webhook_endpoints", list: true, object: "webhook_endpoint", params: cursors, read: listEndpoints},
 		{method: "GET", path: "/v1/webhook_endpoints/{id}", object: "webhook_endpoint", read: retrieveEndpoint},
 		{method: "POST", path: "/v1/webhook_endpoints/{id}", object: "webhook_endpoint", params: []string{"url", "enabled_events", "disabled", "description", "metadata"}, write: updateEndpoint},
 		{method: "DELETE", path: "/v1/webhook_endpoints/{id}", object: "webhook_endpoint", write: deleteEndpoint},

@@ -110,6 +110,9 @@ func (w *world) do(method, path string, headers map[string]string, params ...str
 		}
 		validate(w.t, out)
 	}
+	if res.StatusCode == http.StatusOK {
+		validateRequest(w.t, method, req.URL.Path, v.Encode())
+	}
 	return out
 }
 

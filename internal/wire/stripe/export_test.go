@@ -1,0 +1,27 @@
+package stripe
+
+// Route is one row of the surface, for tests that walk all of it.
+type Route struct {
+	Method, Path string
+	Params       []string
+	Object       string
+	Public, List bool
+}
+
+// Routes lists the whole surface.
+func Routes() []Route {
+	var all []Route
+	for _, ep := range (&API{}).endpoints() {
+		all = append(all, Route{Method: ep.method, Path: ep.path, Params: ep.params, Object: ep.object, Public: ep.public, List: ep.list})
+	}
+	return all
+}
+
+// Versions lists every published version, oldest first.
+func Versions() []string { return versions }
+
+// Transport lists the parameters every endpoint takes.
+func Transport() []string { return transport }
+
+// Telemetry lists what browsers add to publishable-key calls.
+func Telemetry() []string { return telemetry }
