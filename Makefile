@@ -29,11 +29,7 @@ deps:
 test: deps
 	go vet ./...
 	go test ./...
-	@for suite in conformance/*/run.sh; do \
-	  [ -e "$$suite" ] || continue; \
-	  echo "== $$suite"; \
-	  "$$suite"; \
-	done
+	conformance/run.sh
 
 lint:
 	@unformatted=$$(gofmt -l $$(go list -f '{{$$d := .Dir}}{{range .GoFiles}}{{$$d}}/{{.}} {{end}}{{range .TestGoFiles}}{{$$d}}/{{.}} {{end}}{{range .XTestGoFiles}}{{$$d}}/{{.}} {{end}}' ./...)); \

@@ -48,6 +48,14 @@ var scenarios = []struct {
 	{"webhook-endpoints", webhookEndpoints},
 	{"webhook-retry", webhookRetry},
 	{"worlds-apart", worldsApart},
+	{"error-classes", errorClasses},
+	{"network-retries", networkRetries},
+	{"expand", expand},
+	{"signatures", signatures},
+	{"secret-rolling", secretRolling},
+	{"account-header", accountHeader},
+	{"files", files},
+	{"payouts", payouts},
 }
 
 func walk(t *testing.T, w *world) {
@@ -686,16 +694,13 @@ func settlementCutoff(t *testing.T, w *world) {
 }
 
 func sandboxOutcomes(t *testing.T, w *world) {
-	scenario := func(name string) func(*stripe.SourceCreateParams) {
-		return func(p *stripe.SourceCreateParams) { p.Metadata = map[string]string{"ducat_scenario": name} }
-	}
-	_, err := w.server.V1Sources.Create(t.Context(), order(scenario("payment_method_not_available")))
+	_, err := w.server.V1Sources.Create(t.Context(), order(scripted("payment_method_not_available")))
 	failure{status: 400, code: "payment_method_not_available", param: "type"}.check(t, "payment_method_not_available", err)
-	_, err = w.server.V1Sources.Create(t.Context(), order(scenario("creation_processing_error")))
+	_, err = w.server.V1Sources.Create(t.Context(), order(scripted("creation_processing_error")))
 	failure{status: 500, typ: stripe.ErrorTypeAPI, code: "processing_error"}.check(t, "creation_processing_error", err)
 
 	for _, code := range []string{"insufficient_funds", "invalid_amount"} {
-		src := w.authorized(t, scenario(code))
+		src := w.authorized(t, scripted(code))
 		_, err := w.charge(t, src)
 		want := failure{status: 402, typ: stripe.ErrorTypeCard, code: code, says: "Alipay"}
 		if code == "invalid_amount" {

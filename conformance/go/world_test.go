@@ -49,12 +49,19 @@ func newWorld(t *testing.T, base string) *world {
 	return w
 }
 
-func dial(base, key string) *stripe.Client {
-	return stripe.NewClient(key, stripe.WithBackends(stripe.NewBackendsWithConfig(&stripe.BackendConfig{
-		URL:               stripe.String(base),
-		MaxNetworkRetries: stripe.Int64(0), // a failure that goes away is a failure
-		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
-	})))
+// dial returns a client that retries nothing: a failure that goes away is a
+// failure.
+func dial(base, key string) *stripe.Client { return retrying(base, key, 0) }
+
+func retrying(base, key string, retries int64) *stripe.Client {
+	return stripe.NewClient(key, stripe.WithBackends(stripe.NewBackendsWithConfig(backend(base, retries))))
+}
+
+func backend(base string, retries int64) *stripe.BackendConfig {
+	return &stripe.BackendConfig{
+		URL: stripe.String(base), MaxNetworkRetries: stripe.Int64(retries),
+		LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull},
+	}
 }
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -86,7 +93,7 @@ func (w *world) register(t *testing.T, r *receiver, types ...string) *stripe.Web
 }
 
 // control calls the control API, and fails the test if it does not answer 200.
-func (w *world) control(t *testing.T, path string, in any) {
+func (w *world) control(t *testing.T, path string, in any) (out map[string]any) {
 	t.Helper()
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -103,9 +110,14 @@ func (w *world) control(t *testing.T, path string, in any) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if answer, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK {
+	answer, _ := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusOK {
 		t.Fatalf("POST %s %s: %s\n%s", path, body, res.Status, answer)
 	}
+	if err := json.Unmarshal(answer, &out); err != nil {
+		t.Fatalf("POST %s %s: %v\n%s", path, body, err, answer)
+	}
+	return out
 }
 
 func (w *world) advance(t *testing.T, d time.Duration) {
@@ -364,6 +376,9 @@ func (want failure) check(t *testing.T, what string, err error) *stripe.Error {
 	return e
 }
 
+// raw is a delivery as it came.
+type raw struct{ body, signature string }
+
 // receiver is a merchant's webhook endpoint.
 type receiver struct {
 	t   *testing.T
@@ -374,13 +389,14 @@ type receiver struct {
 	lenient bool // accepts any API version
 	outages int  // deliveries still to be answered with 500
 	events  []stripe.Event
-	changed chan struct{} // closed when a delivery arrives
+	raw     map[string]raw // by the id of the event's object
+	changed chan struct{}  // closed when a delivery arrives
 	on      map[stripe.EventType]func(context.Context, stripe.Event)
 }
 
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
-	r := &receiver{t: t, changed: make(chan struct{}), on: map[stripe.EventType]func(context.Context, stripe.Event){}}
+	r := &receiver{t: t, changed: make(chan struct{}), raw: map[string]raw{}, on: map[stripe.EventType]func(context.Context, stripe.Event){}}
 	s := httptest.NewServer(r)
 	t.Cleanup(s.Close)
 	r.url = s.URL + "/webhooks"
@@ -460,6 +476,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, ev)
+	if id, ok := ev.Data.Object["id"].(string); ok {
+		r.raw[id] = raw{string(body), req.Header.Get("Stripe-Signature")}
+	}
 	r.change()
 }
 
@@ -495,6 +514,18 @@ func (r *receiver) waitFor(t *testing.T, what string, match func(stripe.Event) b
 			t.Fatalf("no delivery of %s within %s; arrived: %v", what, patience, r.types())
 		}
 	}
+}
+
+// delivery returns the last delivery about an object, as it came.
+func (r *receiver) delivery(t *testing.T, id string) (body, signature string) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, ok := r.raw[id]
+	if !ok {
+		t.Fatalf("no delivery about %s", id)
+	}
+	return d.body, d.signature
 }
 
 // types lists what arrived.

@@ -1,19 +1,23 @@
 // Drives a running ducat with the official Node library, as a merchant's program
 // would. The list of scenarios, shared with the other languages, is in
 // ../SCENARIOS.md.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import * as api from './scenarios/api.js';
 import * as money from './scenarios/money.js';
 import * as payment from './scenarios/payment.js';
+import * as platform from './scenarios/platform.js';
 import { restart } from './scenarios/restart.js';
 import { serve } from './server.js';
 import { World } from './world.js';
 
-const scenarios = Object.entries({ ...payment, ...money, ...api })
+const scenarios = Object.entries({ ...payment, ...money, ...api, ...platform })
   .map(([name, run]) => [name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`), run]);
+
+// passed tells whoever compares with the list.
+const passed = async (scenario) => process.env.DUCAT_RAN && appendFile(process.env.DUCAT_RAN, `${scenario}\n`);
 
 const dir = await mkdtemp(join(tmpdir(), 'ducat-conformance-'));
 test.after(() => rm(dir, { recursive: true }));
@@ -22,13 +26,17 @@ const databases = { sqlite: `sqlite:${join(dir, 'ducat.db')}` };
 if (process.env.DUCAT_TEST_PG) databases.postgres = process.env.DUCAT_TEST_PG;
 
 for (const [name, db] of Object.entries(databases)) {
-  test(`${name} restart`, (t) => restart(t, process.env.DUCAT_BIN, db));
+  test(`${name} restart`, async (t) => {
+    await restart(t, process.env.DUCAT_BIN, db);
+    await passed('restart');
+  });
   test(name, { concurrency: 16 }, async (t) => {
     const server = await serve(process.env.DUCAT_BIN, db);
     let failed = false;
     await Promise.all(scenarios.map(([scenario, run]) => t.test(scenario, async (t) => {
       try {
         await run(await World.create(t, server.url));
+        await passed(scenario);
       } catch (err) {
         failed = true;
         throw err;

@@ -1,20 +1,12 @@
 #!/usr/bin/env bash
 # Runs the scenarios with the official Node library against a ducat it starts
-# itself. DUCAT_BIN names a binary to use instead of building one.
+# itself. Arguments go to node: conformance/node/run.sh --test-name-pattern refunds
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+. ../suite.sh
 
-if ! command -v npm >/dev/null; then
-  [ "${CI:-}" = true ] && { echo "conformance/node: npm is missing" >&2; exit 1; }
-  echo "conformance/node: skipped, because npm is missing" >&2
-  exit 0
-fi
-
-if [ -z "${DUCAT_BIN:-}" ]; then
-  CGO_ENABLED=0 go build -C ../.. -trimpath -o bin/ducat ./cmd/ducat
-  DUCAT_BIN=$(cd ../.. && pwd)/bin/ducat
-fi
-export DUCAT_BIN
+command -v npm >/dev/null || absent npm
+begin
 
 # The stamp saves a download when nothing changed since the last one.
 if ! cmp -s package-lock.json node_modules/.installed; then
@@ -23,3 +15,4 @@ if ! cmp -s package-lock.json node_modules/.installed; then
 fi
 
 node --test "$@"
+finish "$@"

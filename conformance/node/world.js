@@ -57,7 +57,9 @@ export class World {
     const res = await fetch(`${this.base}/_ducat/v1/${path}`, {
       method: 'POST', headers: { authorization: `Bearer ${this.sk}`, 'content-type': 'application/json' }, body: JSON.stringify(body),
     });
-    assert.equal(res.status, 200, `POST ${path} ${JSON.stringify(body)}: ${res.status} ${await res.text()}`);
+    const answer = await res.text();
+    assert.equal(res.status, 200, `POST ${path} ${JSON.stringify(body)}: ${res.status} ${answer}`);
+    return JSON.parse(answer);
   }
 
   advance(seconds) { return this.control('clock/advance', { seconds }); }
@@ -172,7 +174,7 @@ export async function refused(call, { status, type = 'invalid_request_error', co
 export class Receiver {
   static async create(t) {
     const r = new Receiver();
-    Object.assign(r, { secret: '', events: [], waiting: new Set(), on: {}, failures: [], down: null });
+    Object.assign(r, { secret: '', events: [], raw: new Map(), waiting: new Set(), on: {}, failures: [], down: null });
     const server = createServer((req, res) => r.receive(req, res));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -209,6 +211,7 @@ export class Receiver {
       await this.on[ev.type]?.(ev);
     } finally {
       this.events.push(ev);
+      this.raw.set(ev, { body, signature: req.headers['stripe-signature'] });
       for (const look of this.waiting) look(ev);
       res.end();
     }
@@ -232,6 +235,11 @@ export class Receiver {
     return this.waitFor(`${type} for ${id}`, (ev) => ev.type === type && ev.data.object.id === id && match(ev.data.object));
   }
 
+  // delivery is wait that resolves to the body as it came, and its signature.
+  async delivery(type, id) {
+    return this.raw.get(await this.wait(type, id));
+  }
+
   waitFor(what, wanted) {
     const known = this.events.find(wanted);
     if (known) return Promise.resolve(known);
@@ -244,4 +252,41 @@ export class Receiver {
   }
 
   types() { return this.events.map((ev) => ev.type); }
+}
+
+// Gateway stands between a library and the server, and loses answers.
+export class Gateway {
+  static async create(w) {
+    const g = new Gateway();
+    Object.assign(g, { w, lose: 0, keys: [] });
+    const server = createServer((req, res) => g.forward(req, res).catch((err) => res.destroy(err)));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    g.url = `http://127.0.0.1:${server.address().port}`;
+    w.t.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return g;
+  }
+
+  dial(options) { return dial(this.url, this.w.sk, options); }
+
+  // forward has a request executed; whether the library hears of it is another
+  // matter.
+  async forward(req, res) {
+    const chunks = [];
+    for await (const chunk of req) chunks.push(chunk);
+    this.keys.push(req.headers['idempotency-key']);
+    const { host, connection, 'content-length': length, ...headers } = req.headers;
+    const answer = await fetch(this.w.base + req.url, { method: req.method, headers, body: chunks.length ? Buffer.concat(chunks) : undefined });
+    const body = Buffer.from(await answer.arrayBuffer());
+    if (this.lose > 0) {
+      this.lose--;
+      req.socket.destroy();
+      return;
+    }
+    res.writeHead(answer.status, [...answer.headers].filter(([name]) => !['content-length', 'transfer-encoding', 'connection'].includes(name)).flat());
+    res.end(body);
+  }
 }

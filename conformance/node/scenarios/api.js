@@ -156,6 +156,9 @@ export async function versions(w) {
   const pinned = await w.server.charges.retrieve(ch.id, {}, { apiVersion: oldVersion });
   assert.equal(pinned.lastResponse.headers['stripe-version'], oldVersion);
   assert.deepEqual(pinned.refunds, { object: 'list', data: [], has_more: false, total_count: 0, url: `/v1/charges/${ch.id}/refunds` });
+  const older = dial(w.base, w.sk, { apiVersion: oldVersion });
+  assert.equal((await older.charges.retrieve(ch.id)).refunds.object, 'list');
+  assert.ok(!('refunds' in await older.charges.retrieve(ch.id, {}, { apiVersion })), "a request's version yields to the client's");
   // The account keeps the version of its first request.
   const plain = await w.get(w.sk, `/v1/charges/${ch.id}`);
   assert.equal(plain.headers.get('stripe-version'), apiVersion);
