@@ -1,4 +1,5 @@
 """Starts and stops the program under test."""
+import contextlib
 import os
 import queue
 import subprocess
@@ -10,13 +11,19 @@ from collections import deque
 PATIENCE = 60
 
 
-class Ducat:
-    """A running ducat with an empty database."""
+@contextlib.contextmanager
+def database():
+    """The address of an empty database, which is removed in the end."""
+    with tempfile.TemporaryDirectory(prefix="ducat-conformance-") as directory:
+        yield f"sqlite:{directory}/ducat.db"
 
-    def __init__(self):
+
+class Ducat:
+    """A running ducat on a database."""
+
+    def __init__(self, db):
         self.bin = os.environ["DUCAT_BIN"]
-        self.dir = tempfile.TemporaryDirectory(prefix="ducat-conformance-")
-        self.db = f"sqlite:{self.dir.name}/ducat.db"
+        self.db = db
         self.noise = deque(maxlen=100)
         self.process = subprocess.Popen(
             [self.bin, "serve", "--listen", "127.0.0.1:0", "--db", self.db],
@@ -54,6 +61,8 @@ class Ducat:
 
     def stop(self):
         """Ends the server as an operator would, and has the books checked."""
+        if self.process.returncode is not None:
+            return ""
         try:
             self.process.terminate()
             try:
@@ -79,4 +88,3 @@ class Ducat:
             reader.join()
         self.process.stdout.close()
         self.process.stderr.close()
-        self.dir.cleanup()

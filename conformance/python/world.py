@@ -28,9 +28,9 @@ def rand(n):
     return "".join(secrets.choice(BASE62) for _ in range(n))
 
 
-def dial(base, key):
+def dial(base, key, **options):
     # A failure that goes away is a failure, so nothing is retried.
-    return stripe.StripeClient(key, base_addresses={"api": base}, max_network_retries=0)
+    return stripe.StripeClient(key, **{"base_addresses": {"api": base, "files": base}, "max_network_retries": 0, **options})
 
 
 def order(**change):
@@ -45,7 +45,8 @@ class World:
         self.base = base
         suffix = rand(24)
         self.sk, self.pk = f"sk_test_{suffix}", f"pk_test_{suffix}"
-        self.server = dial(base, self.sk).v1
+        self.raw = dial(base, self.sk)
+        self.server = self.raw.v1
         self.client = dial(base, self.pk).v1
         # Nine in the morning in China, tomorrow.
         day = datetime.now(timezone.utc).replace(hour=1, minute=0, second=0, microsecond=0) + timedelta(days=1)
@@ -104,6 +105,14 @@ class World:
         self.test.assertEqual((ch.status, ch.paid), ("succeeded", True))
         return ch
 
+    def disputed(self):
+        """Charges a source and has its payer complain."""
+        ch = self.charged()
+        opened = self.control("disputes", id=ch.id, reason="product_not_received")
+        d = self.hooks.wait("charge.dispute.created", opened["id"]).data.object
+        self.hooks.wait("charge.dispute.funds_withdrawn", d.id)
+        return ch, d
+
     def pay(self, src, decision):
         """Opens the page as a browser without JavaScript would, posts a decision
         to it, and returns the Location of the answer after checking what must
@@ -137,7 +146,10 @@ class World:
         """Makes a call that must fail in exactly this way, and returns the error."""
         with self.test.assertRaises(stripe.StripeError) as caught:
             call()
-        err = caught.exception
+        return self.refusal(caught.exception, status, error, code, param, says, type)
+
+    def refusal(self, err, status, error, code=None, param=None, says=".", type="invalid_request_error"):
+        """Checks an error and returns it."""
         self.test.assertIs(err.__class__, error, err)
         self.test.assertIsNotNone(err.error, err)
         # Members of the error object that were not sent are absent, not None.
@@ -149,6 +161,25 @@ class World:
         self.test.assertRegex(err.user_message, says)
         self.test.assertRegex(err.request_id, "^req_")
         return err
+
+
+def at_once(n, call):
+    """Makes n calls at the same time; returns what they gave and what they raised."""
+    done, errors, start = [], [], threading.Barrier(n)
+
+    def one():
+        start.wait()
+        try:
+            done.append(call())
+        except stripe.StripeError as err:
+            errors.append(err)
+
+    threads = [threading.Thread(target=one) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return done, errors
 
 
 def everything(listing):
@@ -183,6 +214,63 @@ def visit(url, body=None, headers=None):
             return Answer(res)
 
 
+def listen(test, post, get=None):
+    """Serves until the test ends, handing each request to a function; returns
+    the address."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            post(self)
+
+        def do_GET(self):
+            get(self)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+
+    def close():
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    test.addCleanup(close)
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+class Gateway:
+    """Stands between a library and the server, and loses answers."""
+
+    def __init__(self, test, w):
+        self.w = w
+        self.lose = 0
+        self.keys = []  # of the requests that came
+        self.url = listen(test, self._forward, self._forward)
+
+    def _forward(self, req):
+        body = req.rfile.read(int(req.headers.get("content-length", 0))) if req.command == "POST" else None
+        self.keys.append(req.headers.get("idempotency-key"))
+        headers = {name: value for name, value in req.headers.items()
+                   if name.lower() not in ("host", "connection", "content-length", "accept-encoding")}
+        answer = visit(self.w.base + req.path, body, headers)
+        if self.lose:
+            self.lose -= 1
+            req.close_connection = True  # the server has done its work, and nobody hears of it
+            return
+        req.send_response(answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() not in ("date", "connection", "transfer-encoding"):
+                req.send_header(name, value)
+        req.end_headers()
+        req.wfile.write(answer.body.encode())
+
+
+class Outage(Exception):
+    """The next delivery is to be answered with 500."""
+
+
 class Receiver:
     """A merchant's webhook endpoint, which checks every signature."""
 
@@ -191,28 +279,10 @@ class Receiver:
         self.events = []
         self.failures = []
         self.handlers = {}
+        self.down = None
         self.arrival = threading.Condition()
-        receiver = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                receiver._receive(self)
-
-            def log_message(self, *args):
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        self.url = f"http://127.0.0.1:{server.server_port}/webhooks"
-
-        def close():
-            server.shutdown()
-            thread.join()
-            server.server_close()
-            test.assertEqual(self.failures, [], "deliveries")
-
-        test.addCleanup(close)
+        test.addCleanup(lambda: test.assertEqual(self.failures, [], "deliveries"))
+        self.url = listen(test, self._receive) + "/webhooks"
 
     def _receive(self, req):
         body = req.rfile.read(int(req.headers["content-length"]))
@@ -221,8 +291,14 @@ class Receiver:
             ev = stripe.Webhook.construct_event(body, req.headers["stripe-signature"], self.secret)
             if not req.headers["content-type"].startswith("application/json"):
                 raise ValueError(f"content type {req.headers['content-type']}")
+            if self.down:
+                self.down.set()
+                self.down = None
+                raise Outage
             if ev.type in self.handlers:
                 self.handlers.pop(ev.type)(ev)
+        except Outage:
+            status = 500
         except Exception as err:
             status = 400
             with self.arrival:
@@ -235,6 +311,20 @@ class Receiver:
         req.send_response(status)
         req.send_header("content-length", "0")
         req.end_headers()
+
+    def outage(self):
+        """Has the next delivery answered with 500; what is returned waits for it."""
+        down = self.down = threading.Event()
+
+        def failed():
+            if not down.wait(PATIENCE):
+                raise AssertionError(f"no delivery failed within {PATIENCE} seconds")
+
+        return failed
+
+    def types(self):
+        with self.arrival:
+            return [ev.type for ev, _, _ in self.events]
 
     def delivery(self, type, id, match=lambda object: True):
         """The first delivery of a type whose object has the id: the event, the
