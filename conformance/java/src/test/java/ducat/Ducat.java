@@ -14,7 +14,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/** Starts and stops the program under test, on an empty database. */
+/** Starts and stops the program under test. */
 final class Ducat {
   /** Bounds every wait, in seconds. Nothing is expected to take this long. */
   static final long PATIENCE = 60;
@@ -23,15 +23,16 @@ final class Ducat {
 
   final String url;
   private final String bin;
-  private final Path dir;
+  private final Path dir; // where the database is
   private final String db;
   private final Process process;
   private final Deque<String> noise = new ArrayDeque<>();
 
-  Ducat() throws Exception {
+  /** Runs the program on the database in a directory, which is made there if need be. */
+  Ducat(Path dir) throws Exception {
     String named = System.getenv("DUCAT_BIN");
     bin = named == null || named.isEmpty() ? "../../bin/ducat" : named;
-    dir = Files.createTempDirectory("ducat-conformance-");
+    this.dir = dir;
     db = "sqlite:" + dir.resolve("ducat.db");
     process = new ProcessBuilder(bin, "serve", "--listen", "127.0.0.1:0", "--db", db).start();
     process.getOutputStream().close();
@@ -107,6 +108,15 @@ final class Ducat {
 
   private void end() throws Exception {
     process.destroyForcibly().waitFor();
+  }
+
+  /** Makes an empty directory. */
+  static Path database() throws IOException {
+    return Files.createTempDirectory("ducat-conformance-");
+  }
+
+  /** Removes a directory. */
+  static void remove(Path dir) throws IOException {
     try (var files = Files.walk(dir)) {
       files.sorted(Comparator.reverseOrder()).forEach(file -> {
         try {

@@ -19,6 +19,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Predicate;
 
 /** A merchant's webhook endpoint, which checks every signature. */
@@ -45,6 +46,7 @@ final class Receiver implements AutoCloseable {
   private final HttpServer server;
   private final ExecutorService threads = Executors.newCachedThreadPool();
   private final Map<String, Handler<?>> handlers = new ConcurrentHashMap<>();
+  private final AtomicReference<CompletableFuture<Void>> outage = new AtomicReference<>();
   private final List<Delivery> deliveries = new ArrayList<>();
   private final List<String> failures = new ArrayList<>();
 
@@ -65,6 +67,12 @@ final class Receiver implements AutoCloseable {
         Event event = Webhook.constructEvent(body, signature, secret);
         String type = exchange.getRequestHeaders().getFirst("Content-Type");
         if (type == null || !type.startsWith("application/json")) throw new IOException("content type " + type);
+        CompletableFuture<Void> down = outage.getAndSet(null);
+        if (down != null) {
+          exchange.sendResponseHeaders(500, -1);
+          down.complete(null);
+          return;
+        }
         Handler<?> handler = handlers.remove(event.getType());
         if (handler != null) handler.handle(event);
         synchronized (this) {
@@ -101,6 +109,17 @@ final class Receiver implements AutoCloseable {
     return given;
   }
 
+  /** Has the next delivery answered with 500, and completes when it was. */
+  CompletableFuture<Void> outage() {
+    CompletableFuture<Void> down = new CompletableFuture<>();
+    outage.set(down);
+    return down;
+  }
+
+  synchronized List<String> types() {
+    return deliveries.stream().map(d -> d.event().getType()).toList();
+  }
+
   /** The first delivery of a type whose object has the id. */
   Delivery await(String type, String id) throws InterruptedException {
     return await(type, id, object -> true);
@@ -120,7 +139,7 @@ final class Receiver implements AutoCloseable {
       long left = TimeUnit.NANOSECONDS.toMillis(deadline - System.nanoTime());
       if (left <= 0) {
         throw new AssertionError("delivery of " + type + " for " + id + ": not within " + Ducat.PATIENCE
-            + " seconds; came: " + deliveries.stream().map(d -> d.event().getType()).toList());
+            + " seconds; came: " + types());
       }
       wait(left);
     }

@@ -15,14 +15,20 @@ import com.stripe.exception.AuthenticationException;
 import com.stripe.exception.CardException;
 import com.stripe.exception.IdempotencyException;
 import com.stripe.exception.InvalidRequestException;
+import com.stripe.exception.PermissionException;
 import com.stripe.exception.StripeException;
 import com.stripe.model.BalanceTransaction;
 import com.stripe.model.Charge;
+import com.stripe.model.Dispute;
 import com.stripe.model.HasId;
+import com.stripe.model.Refund;
 import com.stripe.model.Source;
 import com.stripe.model.StripeCollection;
 import com.stripe.model.WebhookEndpoint;
+import com.stripe.net.RequestOptions;
+import com.stripe.net.StripeResponse;
 import com.stripe.param.ChargeCreateParams;
+import com.stripe.param.RefundCreateParams;
 import com.stripe.param.SourceCreateParams;
 import com.stripe.param.WebhookEndpointCreateParams;
 import com.stripe.param.WebhookEndpointCreateParams.ApiVersion;
@@ -46,6 +52,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
 
@@ -57,6 +64,10 @@ final class World implements AutoCloseable {
   /** Where payers are sent. Nothing listens there: the payer below does not follow redirects. */
   static final String RETURN_URL = "https://shop.example/checkout/return?cart=77";
 
+  static final long HOUR = 3600;
+  static final long DAY = 24 * HOUR;
+  static final String OLD_VERSION = "2019-09-09"; // from before refunds left the charge
+
   private static final String BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   private static final SecureRandom DICE = new SecureRandom();
   private static final HttpClient BROWSER = HttpClient.newBuilder()
@@ -64,29 +75,54 @@ final class World implements AutoCloseable {
 
   final String base;
   final String sk;
+  private final String pk;
   final V1Services server;
   final V1Services client;
   final long dawn;
   final Receiver hooks;
+  final WebhookEndpoint endpoint;
   private final List<Receiver> receivers = new ArrayList<>();
 
   World(String base) throws Exception {
     this.base = base;
     String suffix = random(24);
     sk = "sk_test_" + suffix;
+    pk = "pk_test_" + suffix;
     server = dial(base, sk);
-    client = dial(base, "pk_test_" + suffix);
+    client = dial(base, pk);
     // Nine in the morning in China, tomorrow.
     dawn = LocalDate.now(ZoneOffset.UTC).plusDays(1).toEpochSecond(LocalTime.of(1, 0), ZoneOffset.UTC);
-    control("clock/advance", Map.of("to", Instant.ofEpochSecond(dawn).toString()));
+    advanceTo(dawn);
     hooks = receiver();
     // The library reads the objects of events in its own version only.
-    register(hooks, EnabledEvent.ALL, Stripe.API_VERSION);
+    endpoint = register(hooks, EnabledEvent.ALL, Stripe.API_VERSION);
+  }
+
+  private World(World same, String base) {
+    this.base = base;
+    sk = same.sk;
+    pk = same.pk;
+    server = dial(base, sk);
+    client = dial(base, pk);
+    dawn = same.dawn;
+    hooks = same.hooks;
+    endpoint = same.endpoint;
+  }
+
+  /** The same world when its server has moved. */
+  World at(String base) {
+    return new World(this, base);
   }
 
   static V1Services dial(String base, String key) {
+    return dial(base, key, client -> {});
+  }
+
+  static V1Services dial(String base, String key, Consumer<StripeClient.StripeClientBuilder> change) {
     // A failure that goes away is a failure, so nothing is retried.
-    return StripeClient.builder().setApiKey(key).setApiBase(base).setMaxNetworkRetries(0).build().v1();
+    var client = StripeClient.builder().setApiKey(key).setApiBase(base).setFilesBase(base).setMaxNetworkRetries(0);
+    change.accept(client);
+    return client.build().v1();
   }
 
   static String random(int n) {
@@ -121,6 +157,10 @@ final class World implements AutoCloseable {
 
   void advance(long seconds) throws Exception {
     control("clock/advance", Map.of("seconds", seconds));
+  }
+
+  void advanceTo(long unix) throws Exception {
+    control("clock/advance", Map.of("to", Instant.ofEpochSecond(unix).toString()));
   }
 
   /** The parameters of an ordinary source. */
@@ -171,17 +211,38 @@ final class World implements AutoCloseable {
 
   /** Goes all the way. */
   Charge charged() throws Exception {
-    Charge ch = charge(authorized(order()));
+    return charged(order());
+  }
+
+  Charge charged(SourceCreateParams.Builder params) throws Exception {
+    Charge ch = charge(authorized(params));
     assertEquals("succeeded", ch.getStatus());
     assertTrue(ch.getPaid());
     return ch;
   }
 
+  /** Charges a source and has its payer complain. */
+  Dispute disputed() throws Exception {
+    Charge ch = charged();
+    String id = control("disputes", Map.of("id", ch.getId(), "reason", "product_not_received")).get("id").getAsString();
+    Dispute told = (Dispute) hooks.await("charge.dispute.created", id).object();
+    hooks.await("charge.dispute.funds_withdrawn", id);
+    return told;
+  }
+
+  static Refund refund(World w, Charge ch, Long amount) throws StripeException {
+    return w.server.refunds().create(RefundCreateParams.builder().setCharge(ch.getId()).setAmount(amount).build());
+  }
+
   /** What the merchant has in US dollars, pending and available. */
   long balance() throws StripeException {
+    return balance("usd");
+  }
+
+  long balance(String currency) throws StripeException {
     var b = server.balance().retrieve();
-    return b.getPending().stream().filter(p -> p.getCurrency().equals("usd")).mapToLong(p -> p.getAmount()).sum()
-        + b.getAvailable().stream().filter(p -> p.getCurrency().equals("usd")).mapToLong(p -> p.getAmount()).sum();
+    return b.getPending().stream().filter(p -> p.getCurrency().equals(currency)).mapToLong(p -> p.getAmount()).sum()
+        + b.getAvailable().stream().filter(p -> p.getCurrency().equals(currency)).mapToLong(p -> p.getAmount()).sum();
   }
 
   /** All balance transactions, newest first. */
@@ -206,6 +267,54 @@ final class World implements AutoCloseable {
     return items.stream().map(HasId::getId).toList();
   }
 
+  /** What calls at the same time gave, and what they threw. */
+  record Outcomes<T>(List<T> done, List<StripeException> errors) {}
+
+  interface Answer<T> {
+    T get() throws StripeException;
+  }
+
+  static <T> Outcomes<T> atOnce(int n, Answer<T> call) throws Exception {
+    var outcomes = new Outcomes<T>(new ArrayList<>(), new ArrayList<>());
+    var start = new CountDownLatch(1);
+    List<Thread> threads = new ArrayList<>();
+    for (int i = 0; i < n; i++) {
+      Thread thread = new Thread(() -> {
+        try {
+          start.await();
+          T answer = call.get();
+          synchronized (outcomes) {
+            outcomes.done().add(answer);
+          }
+        } catch (StripeException e) {
+          synchronized (outcomes) {
+            outcomes.errors().add(e);
+          }
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+        }
+      });
+      thread.start();
+      threads.add(thread);
+    }
+    start.countDown();
+    for (Thread thread : threads) thread.join();
+    assertEquals(n, outcomes.done().size() + outcomes.errors().size());
+    return outcomes;
+  }
+
+  static RequestOptions keyed(String key) {
+    return RequestOptions.builder().setIdempotencyKey(key).build();
+  }
+
+  static RequestOptions version(String version) {
+    return RequestOptions.RequestOptionsBuilder.unsafeSetStripeVersionOverride(RequestOptions.builder(), version).build();
+  }
+
+  static String header(StripeResponse res, String name) {
+    return res.headers().firstValue(name).orElse(null);
+  }
+
   private static HttpResponse<String> send(HttpRequest.Builder request) throws Exception {
     return BROWSER.send(request.timeout(Duration.ofSeconds(Ducat.PATIENCE)).build(), BodyHandlers.ofString());
   }
@@ -225,11 +334,9 @@ final class World implements AutoCloseable {
    * Location of the answer after checking what must always be true of it.
    */
   static String pay(Source src, String decision) throws Exception {
-    String url = src.getRedirect().getUrl();
-    HttpResponse<String> page = visit(url);
+    HttpResponse<String> page = visit(src.getRedirect().getUrl());
     assertEquals(200, page.statusCode(), () -> "the page of " + src.getId() + ": " + page.body());
-    HttpResponse<String> res = send(HttpRequest.newBuilder(URI.create(url))
-        .header("Content-Type", "application/x-www-form-urlencoded").POST(BodyPublishers.ofString("decision=" + decision)));
+    HttpResponse<String> res = decide(src, decision);
     assertEquals(303, res.statusCode(), () -> "posting " + decision + ": " + res.body());
     String location = res.headers().firstValue("Location").orElseThrow();
     List<String> query = Arrays.stream(URI.create(location).getRawQuery().split("&"))
@@ -237,6 +344,12 @@ final class World implements AutoCloseable {
     Map.of("source", src.getId(), "livemode", "false", "client_secret", src.getClientSecret()).forEach((name, want) ->
         assertEquals(List.of(name + "=" + want), query.stream().filter(pair -> pair.startsWith(name + "=")).toList(), location));
     return location;
+  }
+
+  /** Posts a decision to the page. */
+  static HttpResponse<String> decide(Source src, String decision) throws Exception {
+    return send(HttpRequest.newBuilder(URI.create(src.getRedirect().getUrl()))
+        .header("Content-Type", "application/x-www-form-urlencoded").POST(BodyPublishers.ofString("decision=" + decision)));
   }
 
   interface Call {
@@ -261,6 +374,10 @@ final class World implements AutoCloseable {
       return new Refusal(401, AuthenticationException.class, "invalid_request_error", code, null, says);
     }
 
+    static Refusal forbidden(String code, String says) {
+      return new Refusal(403, PermissionException.class, "invalid_request_error", code, null, says);
+    }
+
     static Refusal mismatch(String says) {
       return new Refusal(400, IdempotencyException.class, "idempotency_error", null, null, says);
     }
@@ -271,7 +388,10 @@ final class World implements AutoCloseable {
 
   /** Makes a call that must fail in exactly this way, and returns the error. */
   static StripeException refused(String what, Refusal want, Call call) {
-    StripeException err = assertThrows(StripeException.class, call::run, what);
+    return refusal(what, want, assertThrows(StripeException.class, call::run, what));
+  }
+
+  static StripeException refusal(String what, Refusal want, StripeException err) {
     assertSame(want.error(), err.getClass(), () -> what + ": " + err);
     var got = err.getStripeError();
     assertNotNull(got, () -> what + ": " + err);
