@@ -274,7 +274,7 @@ func (t *Tx) captured(p *payment.Payment, operation string, amount money.Amount)
 	if err := t.DeleteJob("expire:" + p.ID); err != nil {
 		return err
 	}
-	if err := t.Job("settle:"+day.Format(time.DateOnly), JobSettle, day, settlePayload{day}); err != nil {
+	if err := t.planSettlement(day); err != nil {
 		return err
 	}
 	if err := t.planDispute(p); err != nil {
@@ -571,10 +571,18 @@ func (e *Engine) Notice(ctx context.Context, merchantID int64, n rail.Notice) er
 	return e.Update(ctx, merchantID, Cause{}, func(t *Tx) error { return t.ApplyNotice(n) })
 }
 
+// planSettlement makes pending proceeds of a day become available on it.
+func (t *Tx) planSettlement(day time.Time) error {
+	return t.Job("settle:"+day.Format(time.DateOnly), JobSettle, day, settlePayload{day})
+}
+
 // settleDay makes the pending proceeds of a day available, and of any earlier
 // day: a capture that raced with its day's settlement is caught up with by the
 // next one.
 func (t *Tx) settleDay(day time.Time) error {
+	if err := t.lockFunds(); err != nil { // two days' settlements must not both move an earlier day
+		return err
+	}
 	balances, err := t.Balances()
 	if err != nil {
 		return err
@@ -657,6 +665,8 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 		return e.runPayout(ctx, j)
 	case JobAgreement:
 		return e.runAgreement(ctx, j)
+	case JobPayouts:
+		return e.runPayouts(ctx, j)
 	case JobRefund:
 		return e.runRefund(ctx, j)
 	case JobCall:

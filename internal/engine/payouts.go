@@ -1,21 +1,30 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/store"
 )
 
-// JobPayout moves a payout on: to the bank, and into the merchant's account.
-const JobPayout = "payout"
+// Jobs about payouts.
+const (
+	JobPayout  = "payout"  // moves a payout on: to the bank, and into the merchant's account
+	JobPayouts = "payouts" // makes the account's automatic payouts that fall due
+)
+
+var errNoBank = fault.New(fault.Invalid, "no_bank", "No bank is connected for live payouts.")
 
 // CodeFunds is the code of the refusal of a payout of more than is available.
 const CodeFunds = "insufficient_available"
@@ -42,12 +51,15 @@ const (
 // Payout is money on its way to the merchant's bank. The front that made it
 // keeps it; its money, its states and its clock are the core's.
 type Payout struct {
-	ID      string
-	Amount  money.Amount
-	State   PayoutState
-	Instant bool
-	Arrival time.Time
-	Doom    *Doom `json:",omitempty"`
+	ID         string
+	Amount     money.Amount
+	State      PayoutState
+	Instant    bool
+	Automatic  bool
+	Arrival    time.Time
+	Doom       *Doom  `json:",omitempty"`
+	Original   string `json:",omitempty"` // set: this one brings that payout's money back from the bank
+	ReversedBy string `json:",omitempty"` // the payout that brings the money back
 }
 
 // Doom says that the simulator makes a payout fail, and how long after its
@@ -66,6 +78,14 @@ type PayoutKeeper interface {
 	// transaction that makes it true. It keeps the payout as it is now and
 	// writes what must be written with the fact.
 	TellPayout(t *Tx, f event.Fact, p Payout) error
+	// PayOut starts an automatic payout of what is available in a currency and
+	// not paid out yet, but for the least that stays behind. It reports whether
+	// more is left, because there was too much for one payout.
+	PayOut(t *Tx, c money.Currency, least int64) (more bool, err error)
+}
+
+type payoutsPayload struct {
+	Front string `json:"front"`
 }
 
 type payoutPayload struct {
@@ -78,7 +98,7 @@ type payoutPayload struct {
 // first time.
 func (t *Tx) StartPayout(k PayoutKeeper, p Payout, script string, prepare func(p Payout) error) error {
 	if t.Who.Live {
-		return fault.New(fault.Invalid, "no_bank", "No bank is connected for live payouts.")
+		return errNoBank
 	}
 	if err := t.lockFunds(); err != nil {
 		return err
@@ -91,8 +111,8 @@ func (t *Tx) StartPayout(k PayoutKeeper, p Payout, script string, prepare func(p
 	if have.Minor < p.Amount.Minor {
 		return fault.Newf(fault.Conflict, CodeFunds, "%s was to be paid out, but only %s is available.", p.Amount, have)
 	}
-	leaves := t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
-	p.State, p.Arrival = PayoutPending, leaves.AddDate(0, 0, 1)
+	leaves := nextDay(t.At)
+	p.State, p.Arrival = PayoutPending, nextDay(leaves)
 	if p.Instant {
 		leaves, p.Arrival = t.At.Add(instantLeaves), t.At.Add(instantArrives)
 	}
@@ -123,6 +143,9 @@ func (t *Tx) CancelPayout(k PayoutKeeper, id string) error {
 	p, err := k.Payout(t, id)
 	if err != nil {
 		return err
+	}
+	if p.Original != "" {
+		return fault.New(fault.Conflict, "payout_reversal", "This payout cannot be canceled: it is the reversal of another one.")
 	}
 	if p.State != PayoutPending {
 		return fault.Newf(fault.Conflict, "payout_left", "This payout cannot be canceled: it is %s, and only payouts that are pending can be canceled.", p.State)
@@ -187,12 +210,132 @@ func (t *Tx) movePayout(k PayoutKeeper, p Payout) (time.Time, error) {
 	return time.Time{}, nil // it is over
 }
 
+// ReversePayout asks the bank to give a paid payout's money back. The money is
+// on its way in a payout of its own, reversal, and available when that arrives.
+// prepare keeps it for the first time.
+func (t *Tx) ReversePayout(k PayoutKeeper, id, reversal string, prepare func(p Payout) error) error {
+	if err := t.lockFunds(); err != nil {
+		return err
+	}
+	p, err := k.Payout(t, id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.Original != "":
+		return fault.New(fault.Conflict, "payout_reversal", "This payout cannot be reversed: it is the reversal of another one.")
+	case p.ReversedBy != "":
+		return fault.Newf(fault.Conflict, "payout_reversed", "This payout has already been reversed by %s.", p.ReversedBy)
+	case p.State != PayoutPaid:
+		return fault.Newf(fault.Conflict, "payout_not_paid", "This payout cannot be reversed: it is %s, and only payouts that are paid can be reversed.", p.State)
+	}
+	if err := t.DeleteJob("payout:" + p.ID); err != nil { // it no longer fails
+		return err
+	}
+	leaves := nextDay(t.At)
+	back := Payout{ID: reversal, Amount: p.Amount, State: PayoutPending, Arrival: nextDay(leaves), Original: p.ID}
+	if err := prepare(back); err != nil {
+		return err
+	}
+	pending := ledger.Pending(back.Arrival)
+	if err := t.Post(ledger.Transfer{ID: "payout_reversal:" + p.ID, At: t.At, Debit: ledger.Payouts, Credit: pending, Amount: p.Amount}); err != nil {
+		return err
+	}
+	if err := t.planSettlement(back.Arrival); err != nil {
+		return err
+	}
+	if err := t.Job("payout:"+back.ID, JobPayout, leaves, payoutPayload{Front: k.Name(), Payout: back.ID}); err != nil {
+		return err
+	}
+	if err := t.tellPayout(k, event.PayoutCreated, back); err != nil {
+		return err
+	}
+	p.ReversedBy = reversal
+	return t.tellPayout(k, event.PayoutReversed, p)
+}
+
+// nextDay is when the next day begins, in UTC.
+func nextDay(at time.Time) time.Time { return at.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1) }
+
+// SchedulePayouts sets when what is available is paid out by itself.
+func (t *Tx) SchedulePayouts(k PayoutKeeper, s merchant.PayoutSchedule) error {
+	if !s.Valid() {
+		return fault.New(fault.Invalid, "bad_schedule", "The schedule of payouts names no day, or days that do not fit its interval.")
+	}
+	if t.Who.Live && s.Interval != merchant.Manual {
+		return errNoBank
+	}
+	t.Who.Profile.Payouts = s
+	if err := t.lockFunds(); err != nil {
+		return err
+	}
+	if err := t.DeleteJob(JobPayouts); err != nil || s.Interval == merchant.Manual {
+		return err
+	}
+	return t.Job(JobPayouts, JobPayouts, s.Next(t.At), payoutsPayload{Front: k.Name()})
+}
+
+// runPayouts makes the automatic payouts of a day and plans the next ones. What
+// becomes available on the day becomes so first.
+func (e *Engine) runPayouts(ctx context.Context, j jobRef) error {
+	var pl payoutsPayload
+	return e.inJob(ctx, j, &pl, func(t *Tx) error {
+		s := t.Who.Profile.Payouts
+		next := s.Next(t.At)
+		if next.IsZero() {
+			return nil
+		}
+		k, err := t.payoutKeeper(pl.Front)
+		if err != nil {
+			return err
+		}
+		if err := t.lockFunds(); err != nil {
+			return err
+		}
+		if err := t.settleDay(t.At.UTC().Truncate(24 * time.Hour)); err != nil {
+			return err
+		}
+		balances, err := t.Balances()
+		if err != nil {
+			return err
+		}
+		for _, key := range slices.SortedFunc(maps.Keys(balances), func(a, b ledger.Key) int { return cmp.Compare(a.Currency, b.Currency) }) {
+			if key.Account != ledger.Available || balances[key] <= s.Minimum[key.Currency] {
+				continue
+			}
+			more, err := k.PayOut(t, key.Currency, s.Minimum[key.Currency])
+			if err != nil {
+				return err
+			}
+			if more {
+				next = t.At
+			}
+		}
+		again, err := t.job(j.ID, JobPayouts, next, pl)
+		if err != nil {
+			return err
+		}
+		if err := t.RescheduleJob(again); err != nil {
+			return err
+		}
+		return errKeepJob
+	})
+}
+
+func (t *Tx) payoutKeeper(front string) (PayoutKeeper, error) {
+	k, ok := t.e.fronts[front].(PayoutKeeper)
+	if !ok {
+		return nil, fmt.Errorf("payouts of front %q are due, which is not running", front)
+	}
+	return k, nil
+}
+
 func (e *Engine) runPayout(ctx context.Context, j jobRef) error {
 	var pl payoutPayload
 	return e.inJob(ctx, j, &pl, func(t *Tx) error {
-		k, ok := e.fronts[pl.Front].(PayoutKeeper)
-		if !ok {
-			return fmt.Errorf("payout %s belongs to front %q, which is not running", pl.Payout, pl.Front)
+		k, err := t.payoutKeeper(pl.Front)
+		if err != nil {
+			return err
 		}
 		if err := t.lockFunds(); err != nil {
 			return err

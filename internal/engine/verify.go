@@ -244,6 +244,9 @@ func (a *audit) payments() error {
 	if err != nil {
 		return err
 	}
+	if s := a.m.Profile.Payouts; s.Interval != merchant.Manual && !planned[JobPayouts] {
+		return a.differ("payouts are %s, but nothing is planned for them", s.Interval)
+	}
 	for after := ""; ; {
 		ps, err := a.Payments(after, auditPage)
 		if err != nil {

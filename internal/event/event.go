@@ -32,6 +32,7 @@ const (
 	PayoutPaid      Kind = "payout_paid"
 	PayoutFailed    Kind = "payout_failed" // the money is available again
 	PayoutCanceled  Kind = "payout_canceled"
+	PayoutReversed  Kind = "payout_reversed" // the bank is asked to give the money back, by a payout of its own
 	FundsAvailable  Kind = "funds_available" // pending proceeds of a day became available
 
 	AgreementConsented Kind = "agreement_consented" // the payer agreed; the merchant has to collect the tokens

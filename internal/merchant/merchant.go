@@ -33,6 +33,7 @@ type Profile struct {
 	FeeFixedMinor     int64             `json:"fee_fixed"`
 	DisputeFeeMinor   int64             `json:"dispute_fee,omitempty"`
 	SettlementDays    int               `json:"settlement_days"`
+	Payouts           PayoutSchedule    `json:"payouts,omitzero"`
 	RefundSynchronous bool              `json:"refund_synchronous,omitempty"`
 	Provisioned       bool              `json:"provisioned,omitempty"` // its keys were made by us; no other key opens it
 	Script            string            `json:"script,omitempty"`      // simulator instructions for the whole key, JSON

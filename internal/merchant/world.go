@@ -33,6 +33,10 @@ func KeyHash(key string) []byte {
 	return sum[:]
 }
 
+// SettlementDays is how many days after its capture a fresh sandbox's money is
+// available.
+const SettlementDays = 7
+
 // NewSandbox returns the merchant a test credential gets on first use: it can
 // settle in every currency the guides list, so that each guide's snippet runs
 // as printed.
@@ -42,7 +46,7 @@ func NewSandbox(account string, at time.Time) Merchant {
 		Profile: Profile{
 			Name: "Ducat sandbox", Country: "US", DefaultCurrency: "USD", Descriptor: "DUCAT SANDBOX",
 			ExtraCurrencies: []money.Currency{"AUD", "CAD", "EUR", "GBP", "HKD", "JPY", "NZD", "SGD"},
-			FeeBasisPoints:  290, FeeFixedMinor: 30, SettlementDays: 7,
+			FeeBasisPoints:  290, FeeFixedMinor: 30, SettlementDays: SettlementDays,
 		},
 	}
 }

@@ -92,7 +92,7 @@ func New(s store.Store, c Config) *Server {
 		Observe: m.delivered,
 	}
 	r := &job.Runner{Store: s, Clock: c.Clock, Log: c.Log, Wake: e.Wake(), Handlers: map[string]job.Handler{webhook.Job: d.Deliver}, Outside: map[string]bool{webhook.Job: true}}
-	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout, engine.JobAgreement} {
+	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout, engine.JobPayouts, engine.JobAgreement} {
 		r.Handlers[kind] = e.Run
 	}
 	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers

@@ -155,6 +155,8 @@ type Reader interface {
 	// ResourceBy returns the newest row of a kind with a key.
 	ResourceBy(kind, key, value string) (resource.Row, error)
 	Resources(q List) ([]resource.Row, error)
+	// CountResources counts the rows of a list, whatever its limit.
+	CountResources(q List) (int64, error)
 	Payment(id string) (payment.Payment, error)
 	// Attempts lists a payment's attempts in the order they were made.
 	Attempts(paymentID string) ([]payment.Attempt, error)

@@ -86,8 +86,30 @@ func (t *Tx) Resources(q store.List) ([]resource.Row, error) {
 // last sorts after every Sort.
 const last = "\U0010FFFF"
 
-// list builds the query of a window, which is a range of one index.
+// CountResources implements store.Reader.
+func (t *Tx) CountResources(q store.List) (int64, error) {
+	from, args := t.window(q, false)
+	return one(t, func(r Rows) (n int64, err error) { return n, r.Scan(&n) }, `select count(*)`+from, args...)
+}
+
+// list builds the query of a page.
 func (t *Tx) list(q store.List) (sql string, args []any) {
+	from, args := t.window(q, true)
+	order := " desc"
+	if q.Oldest {
+		order = ""
+	}
+	args = append(args, int64(max(q.Limit, 0)))
+	limit := fmt.Sprintf(" limit $%d", len(args))
+	if q.Key == "" && len(q.And) == 0 {
+		return `select ` + resourceColumns + from + ` order by r.sort` + order + limit, args
+	}
+	return `select ` + resourceColumns + from + ` order by k.sort` + order + limit, args
+}
+
+// window builds the from clause of a list, which is a range of one index, with
+// the rows themselves if they are wanted.
+func (t *Tx) window(q store.List, wanted bool) (sql string, args []any) {
 	low, above := q.After, " > $3"
 	if q.From > q.After {
 		low, above = q.From, " >= $3"
@@ -96,29 +118,28 @@ func (t *Tx) list(q store.List) (sql string, args []any) {
 	if high == "" {
 		high = last
 	}
-	order := " desc"
-	if q.Oldest {
-		order = ""
+	args = []any{t.merchant, q.Kind, low, high}
+	keys := q.And
+	if q.Key != "" {
+		keys = slices.Concat([]resource.Key{{Name: q.Key, Value: q.Value}}, q.And)
 	}
-	args = []any{t.merchant, q.Kind, low, high, int64(max(q.Limit, 0))}
-	if q.Key == "" && len(q.And) > 0 {
-		q.Key, q.Value, q.And = q.And[0].Name, q.And[0].Value, q.And[1:]
+	if len(keys) == 0 {
+		return ` from resource r where r.merchant = $1 and r.kind = $2 and r.sort` + above + ` and r.sort < $4`, args
 	}
-	if q.Key == "" {
-		return `select ` + resourceColumns + ` from resource r where r.merchant = $1 and r.kind = $2
-and r.sort` + above + ` and r.sort < $4 order by r.sort` + order + ` limit $5`, args
+	sql = ` from resource_key k`
+	if wanted {
+		sql += `
+join resource r on r.merchant = k.merchant and r.kind = k.kind and r.sort = k.sort`
 	}
-	args = append(args, q.Key, q.Value)
-	also := ""
-	for _, k := range q.And {
-		also += fmt.Sprintf(` and exists (select 1 from resource_key o where o.merchant = $1 and o.kind = $2
+	sql += `
+where k.merchant = $1 and k.kind = $2 and k.name = $5 and k.value = $6 and k.sort` + above + ` and k.sort < $4`
+	args = append(args, keys[0].Name, keys[0].Value)
+	for _, k := range keys[1:] {
+		sql += fmt.Sprintf(` and exists (select 1 from resource_key o where o.merchant = $1 and o.kind = $2
 and o.name = $%d and o.value = $%d and o.sort = k.sort)`, len(args)+1, len(args)+2)
 		args = append(args, k.Name, k.Value)
 	}
-	return `select ` + resourceColumns + ` from resource_key k
-join resource r on r.merchant = k.merchant and r.kind = k.kind and r.sort = k.sort
-where k.merchant = $1 and k.kind = $2 and k.name = $6 and k.value = $7
-and k.sort` + above + ` and k.sort < $4` + also + ` order by k.sort` + order + ` limit $5`, args
+	return sql, args
 }
 
 // InsertResource implements store.Tx.

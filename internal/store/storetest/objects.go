@@ -125,7 +125,11 @@ func windows(f *fixture) {
 			if got != c.want {
 				f.Errorf("%+v: got %q, want %q", c.q, got, c.want)
 			}
-			return err
+			n, cerr := r.CountResources(c.q)
+			if c.q.Limit == 9 && n != int64(len(c.want)) {
+				f.Errorf("%+v: counted %d, want %d", c.q, n, len(c.want))
+			}
+			return errors.Join(err, cerr)
 		})
 	}
 }

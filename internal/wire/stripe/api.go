@@ -81,19 +81,20 @@ type step struct {
 
 // call is one request.
 type call struct {
-	api       *API
-	ctx       context.Context
-	principal principal
-	version   string
-	params    form.Value
-	path      func(name string) string
-	requestID string
-	key       string // idempotency key
-	route     string // method and path as called
-	expand    []string
-	upload    *upload // the file of a multipart request
-	apiKey    string
-	refused   string // code of a refusal that is kept under an idempotency key
+	api        *API
+	ctx        context.Context
+	principal  principal
+	version    string
+	params     form.Value
+	path       func(name string) string
+	requestID  string
+	key        string // idempotency key
+	route      string // method and path as called
+	expand     []string
+	totalCount bool    // a list was asked for how much there is
+	upload     *upload // the file of a multipart request
+	apiKey     string
+	refused    string // code of a refusal that is kept under an idempotency key
 }
 
 // ServeHTTP implements http.Handler.

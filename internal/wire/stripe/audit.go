@@ -13,10 +13,11 @@ import (
 // sum to what the ledger says the merchant has, and every charge and source has
 // its payment.
 func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
-	net := map[money.Currency]int64{}
+	net, paidOut := map[money.Currency]int64{}, map[string]int64{}
 	if err := each(r, kindTransaction, func(row resource.Row) error {
 		b, err := decodeBody[transactionBody](row)
 		net[b.Currency] += b.Amount - b.Fee
+		paidOut[b.Payout] += b.Amount - b.Fee
 		return err
 	}); err != nil {
 		return err
@@ -35,7 +36,7 @@ func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
 			return fmt.Errorf("balance transactions in %s sum to %d, the ledger holds %d", c, n, held[c])
 		}
 	}
-	if err := auditPayouts(r, balances); err != nil {
+	if err := auditPayouts(r, balances, paidOut); err != nil {
 		return err
 	}
 	for _, kind := range []string{kindSource, kindCharge} {

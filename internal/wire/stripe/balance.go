@@ -27,12 +27,27 @@ type transactionBody struct {
 	Fee         int64          `json:"fee,omitempty"` // negative when it is given back
 	FeeText     string         `json:"fee_text,omitempty"`
 	AvailableOn time.Time      `json:"available_on"`
+	Payout      string         `json:"payout,omitempty"`   // the automatic payout that paid it out
+	Clearing    bool           `json:"clearing,omitempty"` // it is an automatic payout: no other pays it out
 }
 
 // book writes a balance transaction and returns its id.
 func book(t *engine.Tx, b transactionBody) (string, error) {
 	txn := t.NewID("txn_")
-	return txn, t.InsertResource(newRow(t, kindTransaction, txn, "", encodeBody(b), resource.Key{Name: "source", Value: b.Source}))
+	return txn, t.InsertResource(newRow(t, kindTransaction, txn, "", encodeBody(b), b.keys()...))
+}
+
+// keys are what balance transactions can be listed by. One that no automatic
+// payout has paid out yet is found by its currency.
+func (b transactionBody) keys() []resource.Key {
+	keys := []resource.Key{{Name: "source", Value: b.Source}, {Name: "type", Value: b.Type}, {Name: "currency", Value: b.Currency.Lower()}}
+	switch {
+	case b.Clearing:
+		return keys
+	case b.Payout != "":
+		return append(keys, resource.Key{Name: "payout", Value: b.Payout})
+	}
+	return append(keys, resource.Key{Name: "unpaid", Value: b.Currency.Lower()})
 }
 
 func (v *view) renderTransaction(row resource.Row) (obj, error) {
@@ -77,30 +92,34 @@ func retrieveTransaction(c *call) (obj, error) {
 	})
 }
 
+// settlementMax is the longest time from a movement to its availability.
+const settlementMax = 366 * 24 * time.Hour
+
 func listTransactions(c *call) (obj, error) {
-	var filters [3]string
-	for i, name := range []string{"source", "currency", "type"} {
-		s, _, err := text(c.params.Get(name), name, 0)
-		if err != nil {
-			return nil, err
+	q := query{kind: kindTransaction, label: "balance transaction", render: (*view).renderTransaction}
+	var err error
+	if q.keys, err = c.equals("source", "payout", "type", "currency"); err != nil {
+		return nil, err
+	}
+	if err := c.payoutTransactions(q.keys); err != nil {
+		return nil, err
+	}
+	available, set, err := times(c.params.Get("available_on"), "available_on")
+	if err != nil {
+		return nil, err
+	}
+	if set {
+		if since(c.version, versionNoAvailableOn) {
+			return nil, invalid("parameter_unknown", "available_on", "Received unknown parameter: available_on")
 		}
-		filters[i] = s
+		// Money becomes available after it moved, and not much later.
+		q.from, q.to = period{available.from - int64(settlementMax.Seconds()), available.to}.sorts()
+		q.keep = func(_ *view, r resource.Row) bool {
+			b, err := decodeBody[transactionBody](r)
+			return err == nil && available.has(b.AvailableOn)
+		}
 	}
-	if p := c.params.Get("payout").String(); p != "" {
-		return nil, c.transactionsOfPayout(p)
-	}
-	key := ""
-	if filters[0] != "" {
-		key = "source"
-	}
-	keep := func(_ *view, r resource.Row) bool {
-		b, err := decodeBody[transactionBody](r)
-		return err == nil && (filters[1] == "" || b.Currency.Lower() == filters[1]) && (filters[2] == "" || b.Type == filters[2])
-	}
-	if filters[1] == "" && filters[2] == "" {
-		keep = nil
-	}
-	return c.filtered(kindTransaction, "balance transaction", key, filters[0], keep, (*view).renderTransaction)
+	return c.list(q)
 }
 
 func retrieveBalance(c *call) (obj, error) {
@@ -109,6 +128,9 @@ func retrieveBalance(c *call) (obj, error) {
 
 // balance renders the ledger's accounts, one element per currency; the default
 // currency is always there.
+//
+// Payouts with method instant are taken from what is available, so all of it,
+// if it is positive, is available for them.
 func (v *view) balance() (obj, error) {
 	balances, err := v.Balances()
 	if err != nil {
@@ -120,13 +142,19 @@ func (v *view) balance() (obj, error) {
 			currencies[k.Currency] = true
 		}
 	}
-	available, pending := []any{}, []any{}
+	available, pending, instant, reserved := []any{}, []any{}, []any{}, []any{}
 	for _, c := range slices.Sorted(maps.Keys(currencies)) {
 		entry := func(amount int64) obj {
 			return obj{"amount": amount, "currency": c.Lower(), "source_types": obj{"card": amount}}
 		}
-		available = append(available, entry(balances[ledger.Key{Account: ledger.Available, Currency: c}]))
+		has := balances[ledger.Key{Account: ledger.Available, Currency: c}]
+		available = append(available, entry(has))
 		pending = append(pending, entry(balances.Pending(c)))
+		instant = append(instant, entry(max(has, 0)))
+		reserved = append(reserved, obj{"amount": 0, "currency": c.Lower()})
 	}
-	return obj{"object": "balance", "available": available, "livemode": v.merchant.Live, "pending": pending}, nil
+	return obj{
+		"object": "balance", "available": available, "connect_reserved": reserved, "instant_available": instant,
+		"livemode": v.merchant.Live, "pending": pending,
+	}, nil
 }

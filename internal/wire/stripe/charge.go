@@ -33,6 +33,17 @@ type chargeBody struct {
 	Transaction   string            `json:"transaction,omitempty"` // id of its balance transaction
 }
 
+// keys are what charges can be found by.
+func (b chargeBody) keys(paymentID string) []resource.Key {
+	keys := []resource.Key{{Name: "payment", Value: paymentID}}
+	for _, k := range []resource.Key{{Name: "customer", Value: b.Customer}, {Name: "transfer_group", Value: b.TransferGroup}} {
+		if k.Value != "" {
+			keys = append(keys, k)
+		}
+	}
+	return append(keys, byMetadata(b.Metadata)...)
+}
+
 type shipping struct {
 	Address  map[string]string `json:"address"`
 	Name     string            `json:"name"`
@@ -220,7 +231,7 @@ func createCharge(c *call) (step, error) {
 			}
 			b.Source, b.Customer, b.Billing = row.ID, q.customer, src.Owner
 			chargeID := t.NewID("py_")
-			if err := t.InsertResource(newRow(t, kindCharge, chargeID, p.ID, encodeBody(b), resource.Key{Name: "payment", Value: p.ID})); err != nil {
+			if err := t.InsertResource(newRow(t, kindCharge, chargeID, p.ID, encodeBody(b), b.keys(p.ID)...)); err != nil {
 				return err
 			}
 			return t.Capture(p, proof, chargeID, p.Amount)
@@ -327,27 +338,11 @@ func retrieveCharge(c *call) (obj, error) {
 }
 
 func listCharges(c *call) (obj, error) {
-	if customer := c.params.Get("customer").String(); customer != "" {
-		return c.filtered(kindCharge, "charge", "", "", func(_ *view, r resource.Row) bool {
-			b, err := decodeBody[chargeBody](r)
-			return err == nil && b.Customer == customer
-		}, (*view).chargeOf)
+	keys, err := c.equals("payment_intent", "transfer_group", "customer")
+	if err != nil {
+		return nil, err
 	}
-	if group := c.params.Get("transfer_group").String(); group != "" {
-		return c.filtered(kindCharge, "charge", "", "", func(_ *view, r resource.Row) bool {
-			b, err := decodeBody[chargeBody](r)
-			return err == nil && b.TransferGroup == group
-		}, (*view).chargeOf)
-	}
-	for _, name := range []string{"payment_intent"} {
-		if s, set, err := text(c.params.Get(name), name, 0); err != nil {
-			return nil, err
-		} else if set && s != "" {
-			// No charge of this server carries one yet: the page is empty.
-			return c.page(kindCharge, "charge", name, s, (*view).chargeOf)
-		}
-	}
-	return c.page(kindCharge, "charge", "", "", (*view).chargeOf)
+	return c.list(query{kind: kindCharge, label: "charge", keys: keys, render: (*view).chargeOf})
 }
 
 func (v *view) chargeOf(row resource.Row) (obj, error) {
@@ -414,7 +409,7 @@ func updateCharge(c *call) (step, error) {
 			if string(row.Body) == string(old.Body) {
 				return nil
 			}
-			if err := t.UpdateResource(row); err != nil {
+			if err := t.RekeyResource(row, b.keys(p.ID)); err != nil {
 				return err
 			}
 			row.Version++

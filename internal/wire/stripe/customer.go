@@ -9,12 +9,12 @@ import (
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
+	"github.com/ducatpay/ducat/internal/wire/stripe/search"
 )
 
 const kindCustomer = "stripe.customer"
 
-// customerBody is a customer. A deleted one keeps its row, so that its id goes
-// on being known.
+// customerBody is a customer.
 type customerBody struct {
 	Name          string            `json:"name,omitempty"`
 	Email         string            `json:"email,omitempty"`
@@ -27,7 +27,18 @@ type customerBody struct {
 	DefaultSource string            `json:"default_source,omitempty"`
 	Sources       []string          `json:"sources,omitempty"` // attached, oldest first
 	Prefix        string            `json:"prefix"`
-	Deleted       bool              `json:"deleted,omitempty"`
+	TestClock     string            `json:"test_clock,omitempty"`
+}
+
+// keys are what customers can be found by.
+func (b customerBody) keys() (keys []resource.Key) {
+	if b.Email != "" {
+		keys = []resource.Key{{Name: "email", Value: b.Email}, {Name: "email.folded", Value: search.Fold(b.Email)}}
+	}
+	if b.TestClock != "" {
+		keys = append(keys, resource.Key{Name: "test_clock", Value: b.TestClock})
+	}
+	return append(keys, byMetadata(b.Metadata)...)
 }
 
 // customerSourcesMax is how many sources a customer can hold.
@@ -89,7 +100,7 @@ func createCustomer(c *call) (step, error) {
 			b := body
 			b.Prefix = strings.ToUpper(t.Random(8))
 			rowID = t.NewID("cus_")
-			row := newRow(t, kindCustomer, rowID, "", encodeBody(b))
+			row := newRow(t, kindCustomer, rowID, "", encodeBody(b), b.keys()...)
 			if err := t.InsertResource(row); err != nil {
 				return err
 			}
@@ -108,15 +119,18 @@ func createCustomer(c *call) (step, error) {
 func (c *call) customerRow(r store.Reader, status int, param, id string, deletedToo bool) (resource.Row, customerBody, error) {
 	row, err := r.Resource(kindCustomer, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return row, customerBody{}, c.unknown(status, kindCustomer, "customer", param, id)
+		row, err = r.Resource(deletedKind(kindCustomer), id)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return row, customerBody{}, c.unknown(status, kindCustomer, "customer", param, id)
+		case err == nil && !deletedToo:
+			return row, customerBody{}, noSuch(status, "customer", param, id)
+		}
 	}
 	if err != nil {
 		return row, customerBody{}, err
 	}
 	b, err := decodeBody[customerBody](row)
-	if err == nil && b.Deleted && !deletedToo {
-		return row, b, noSuch(status, "customer", param, id)
-	}
 	return row, b, err
 }
 
@@ -131,14 +145,11 @@ func retrieveCustomer(c *call) (obj, error) {
 }
 
 func listCustomers(c *call) (obj, error) {
-	email, filtered, err := text(c.params.Get("email"), "email", 512)
+	keys, err := c.equals("email", "test_clock")
 	if err != nil {
 		return nil, err
 	}
-	return c.filtered(kindCustomer, "customer", "", "", func(_ *view, r resource.Row) bool {
-		b, err := decodeBody[customerBody](r)
-		return err == nil && !b.Deleted && (!filtered || b.Email == email)
-	}, (*view).renderCustomer)
+	return c.list(query{kind: kindCustomer, label: "customer", keys: keys, render: (*view).renderCustomer})
 }
 
 func updateCustomer(c *call) (step, error) {
@@ -172,10 +183,10 @@ func updateCustomer(c *call) (step, error) {
 				b.DefaultSource = byDefault
 			}
 			row.Body = encodeBody(b)
-			if err := t.UpdateResource(row); err != nil {
+			if err := t.RekeyResource(row, b.keys()); err != nil {
 				return err
 			}
-			row.Version++
+			row.Version, row.Keys = row.Version+1, b.keys()
 			if source != "" {
 				if err := c.attach(t, row, source, true); err != nil {
 					return err
@@ -203,8 +214,7 @@ func deleteCustomer(c *call) (step, error) {
 					return err
 				}
 			}
-			row.Body = encodeBody(customerBody{Deleted: true})
-			return t.UpdateResource(row)
+			return bury(t, row)
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).customer(id) },
 	}, nil
@@ -397,6 +407,9 @@ func listCustomerSources(c *call) (obj, error) {
 		return nil, err
 	}
 	data, more := []any{}, false
+	if l.after != "" && l.before != "" {
+		return nil, errBothCursors
+	}
 	err = c.view(func(v *view) error {
 		_, b, err := c.customerRow(v, 404, "customer", c.path("customer"), false)
 		if err != nil {
@@ -472,6 +485,9 @@ func (a *API) customerEvent(t *engine.Tx, typ, id string, old *resource.Row) err
 
 func (v *view) customer(id string) (obj, error) {
 	row, err := v.Resource(kindCustomer, id)
+	if errors.Is(err, store.ErrNotFound) {
+		row, err = v.Resource(deletedKind(kindCustomer), id)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -479,12 +495,12 @@ func (v *view) customer(id string) (obj, error) {
 }
 
 func (v *view) renderCustomer(row resource.Row) (obj, error) {
+	if row.Kind == deletedKind(kindCustomer) {
+		return obj{"id": row.ID, "object": "customer", "deleted": true}, nil
+	}
 	b, err := decodeBody[customerBody](row)
 	if err != nil {
 		return nil, err
-	}
-	if b.Deleted {
-		return obj{"id": row.ID, "object": "customer", "deleted": true}, nil
 	}
 	o := obj{
 		"id": row.ID, "object": "customer", "address": renderAddress(b.Address), "balance": 0, "created": row.Created.Unix(), "currency": nil,

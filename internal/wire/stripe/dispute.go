@@ -220,16 +220,11 @@ func retrieveDispute(c *call) (obj, error) {
 }
 
 func listDisputes(c *call) (obj, error) {
-	for _, name := range []string{"charge", "payment_intent"} {
-		s, set, err := text(c.params.Get(name), name, 0)
-		if err != nil {
-			return nil, err
-		}
-		if set && s != "" {
-			return c.page(kindDispute, "dispute", name, s, (*view).renderDispute)
-		}
+	keys, err := c.equals("charge", "payment_intent")
+	if err != nil {
+		return nil, err
 	}
-	return c.page(kindDispute, "dispute", "", "", (*view).renderDispute)
+	return c.list(query{kind: kindDispute, label: "dispute", keys: keys, render: (*view).renderDispute})
 }
 
 // evidence merges the evidence parameter; "" clears a member.

@@ -268,10 +268,11 @@ func (c *call) changeEndpoint(b *endpointBody) error {
 func deleteEndpoint(c *call) (step, error) {
 	return step{
 		begin: func(t *engine.Tx) error {
-			if _, err := c.endpointRow(t); err != nil {
+			row, err := c.endpointRow(t)
+			if err != nil {
 				return err
 			}
-			return t.DeleteResource(kindEndpoint, c.path("id"))
+			return bury(t, row)
 		},
 		finish: func(*engine.Tx) (obj, error) {
 			return obj{"id": c.path("id"), "object": "webhook_endpoint", "deleted": true}, nil

@@ -25,6 +25,7 @@ var expandable = map[string]map[string]string{
 	"event":               {},
 	"webhook_endpoint":    {},
 	"balance":             {},
+	"balance_settings":    {},
 	"source_transaction":  {},
 	"account":             {},
 }
@@ -47,6 +48,10 @@ func (c *call) expansions(ep endpoint) ([]string, error) {
 			return nil, invalid("property_expansion_max_depth", "", "You cannot expand more than %d levels of a property. Property: %s", expandDepth, p)
 		}
 		if ep.list {
+			if p == "total_count" {
+				c.totalCount = true
+				continue
+			}
 			if parts[0] != "data" {
 				return nil, invalid("", "", "This property cannot be expanded (%s). You may want to try expanding 'data.%s' instead.", p, p)
 			}

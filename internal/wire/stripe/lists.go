@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
@@ -38,114 +39,244 @@ func (c *call) listing() (listing, error) {
 	if l.before, _, err = text(c.params.Get("ending_before"), "ending_before", 0); err != nil {
 		return l, err
 	}
-	if l.after != "" && l.before != "" {
-		return l, invalid("", "", "Received both starting_after and ending_before parameters. Please pass in only one.")
-	}
 	return l, l.created(c.params.Get("created"))
 }
 
 // created turns a time filter into bounds of the list's own index.
 func (l *listing) created(v form.Value) error {
-	if v.Kind() == form.Missing {
-		return nil
-	}
-	second := func(n int64) string { return id.Floor(time.Unix(n, 0)) }
-	if v.Kind() == form.Scalar {
-		n, _, err := integer(v, "created")
-		l.from, l.to = second(n), second(n+1)
+	span, set, err := times(v, "created")
+	if err != nil || !set {
 		return err
 	}
-	h, _, err := hash(v, "created")
-	if err != nil {
-		return err
-	}
-	if err := members(h, "created", "gt", "gte", "lt", "lte"); err != nil {
-		return err
-	}
-	for _, k := range h.Keys() {
-		n, _, err := integer(h.Get(k), "created["+k+"]")
-		if err != nil {
-			return err
-		}
-		switch k {
-		case "gt":
-			l.from = max(l.from, second(n+1))
-		case "gte":
-			l.from = max(l.from, second(n))
-		case "lt":
-			l.to = lower(l.to, second(n))
-		case "lte":
-			l.to = lower(l.to, second(n+1))
-		}
-	}
+	l.from, l.to = span.sorts()
 	return nil
 }
 
+// period is a range of instants in Unix seconds, both ends in it.
+type period struct{ from, to int64 }
+
+// timeMax is the last second ids can hold, in the year 2081. Filters beyond it
+// hold for every row there can be.
+const timeMax = int64(3_521_614_605)
+
+// times reads a filter on an instant: an exact second or bounds.
+func times(v form.Value, name string) (p period, set bool, err error) {
+	p = period{0, timeMax}
+	switch v.Kind() {
+	case form.Missing:
+		return p, false, nil
+	case form.Scalar:
+		n, _, err := integer(v, name)
+		return period{n, n}, true, err
+	}
+	h, _, err := hash(v, name)
+	if err != nil {
+		return p, false, err
+	}
+	if err := members(h, name, "gt", "gte", "lt", "lte"); err != nil {
+		return p, false, err
+	}
+	for _, k := range h.Keys() {
+		n, _, err := integer(h.Get(k), name+"["+k+"]")
+		if err != nil {
+			return p, false, err
+		}
+		switch k {
+		case "gt":
+			p.from = max(p.from, n+1)
+		case "gte":
+			p.from = max(p.from, n)
+		case "lt":
+			p.to = min(p.to, n-1)
+		case "lte":
+			p.to = min(p.to, n)
+		}
+	}
+	return p, true, nil
+}
+
+func (p period) has(at time.Time) bool { return p.from <= at.Unix() && at.Unix() <= p.to }
+
+// sorts are the bounds of the Sort of rows created in the period: the first
+// inclusive, the second exclusive.
+func (p period) sorts() (from, to string) {
+	second := func(n int64) string { return id.Floor(time.Unix(min(max(n, 0), timeMax), 0)) }
+	from = second(p.from)
+	switch {
+	case p.to < p.from:
+		return from, from
+	case p.to >= timeMax:
+		return from, ""
+	}
+	return from, second(p.to + 1)
+}
+
+// lower is the lower of two upper bounds, of which "" is none.
 func lower(a, b string) string {
-	if a == "" || b < a {
+	if a == "" || b != "" && b < a {
 		return b
 	}
 	return a
 }
 
-// page reads one page of a kind and renders it. label is how the error about an
-// unknown cursor calls the object.
+// query is what a list endpoint asks for beside its page.
+type query struct {
+	kind, label string                             // label is how the error about an unknown cursor calls the object
+	keys        []resource.Key                     // rows must have all of them; the most selective one first
+	from, to    string                             // further Sort bounds: from inclusive, to exclusive
+	keep        func(v *view, r resource.Row) bool // what no index knows
+	render      func(v *view, r resource.Row) (obj, error)
+}
+
+// page reads one page of the rows with a key, or of all if key is "".
 func (c *call) page(kind, label, key, value string, render func(v *view, r resource.Row) (obj, error)) (obj, error) {
 	return c.filtered(kind, label, key, value, nil, render)
 }
 
 // filtered is page with a predicate the index does not know.
 func (c *call) filtered(kind, label, key, value string, keep func(v *view, r resource.Row) bool, render func(v *view, r resource.Row) (obj, error)) (obj, error) {
+	q := query{kind: kind, label: label, keep: keep, render: render}
+	if key != "" {
+		q.keys = []resource.Key{{Name: key, Value: value}}
+	}
+	return c.list(q)
+}
+
+// equals reads filters that are exact matches and returns a key for each one
+// that was given, in order: the most selective first.
+func (c *call) equals(names ...string) ([]resource.Key, error) {
+	var keys []resource.Key
+	for _, name := range names {
+		s, _, err := text(c.params.Get(name), name, 0)
+		if err != nil {
+			return nil, err
+		}
+		if s != "" {
+			keys = append(keys, resource.Key{Name: name, Value: s})
+		}
+	}
+	return keys, nil
+}
+
+var errBothCursors = invalid("", "", "Received both starting_after and ending_before parameters. Please pass in only one.")
+
+// list reads and renders a page.
+func (c *call) list(q query) (obj, error) {
 	l, err := c.listing()
 	if err != nil {
 		return nil, err
 	}
-	data := []any{}
-	more := false
-	err = c.view(func(v *view) error {
-		q := store.List{Kind: kind, Key: key, Value: value, From: max(l.from, v.oldest(kind)), Before: l.to, Limit: l.limit + 1}
-		for name, cursor := range map[string]string{"starting_after": l.after, "ending_before": l.before} {
-			if cursor == "" {
-				continue
-			}
-			row, err := v.Resource(kind, cursor)
-			if errors.Is(err, store.ErrNotFound) {
-				return noSuch(400, label, name, cursor)
-			}
+	_, path, _ := cutRoute(c.route)
+	out := obj{"object": "list", "url": path}
+	return out, c.view(func(v *view) error {
+		w := store.List{Kind: q.kind, And: q.keys, From: max(l.from, q.from, v.oldest(q.kind)), Before: lower(l.to, q.to), Limit: l.limit + 1}
+		if c.totalCount {
+			n, err := count(v, w, q.keep)
 			if err != nil {
 				return err
 			}
-			if name == "starting_after" {
-				q.Before = lower(q.Before, row.Sort)
-			} else {
-				q.After, q.Oldest = row.Sort, true
-			}
+			out["total_count"] = n
 		}
-		rows, err := collect(v, q, keep)
+		if err := l.place(v, q, &w); err != nil {
+			return err
+		}
+		rows, err := collect(v, w, q.keep)
 		if err != nil {
 			return err
 		}
-		if more = len(rows) > l.limit; more {
-			if q.Oldest {
-				rows = rows[len(rows)-l.limit:]
-			} else {
-				rows = rows[:l.limit]
-			}
+		more := len(rows) > l.limit
+		if more && w.Oldest {
+			rows = rows[len(rows)-l.limit:]
+		} else if more {
+			rows = rows[:l.limit]
 		}
+		data := make([]any, 0, len(rows))
 		for _, r := range rows {
-			o, err := render(v, r)
+			o, err := q.render(v, r)
 			if err != nil {
 				return err
 			}
 			data = append(data, o)
 		}
+		out["data"], out["has_more"] = data, more
 		return c.expandAll(v, data...)
 	})
+}
+
+// place moves a window to a cursor. That a cursor exists is checked before that
+// there is only one (stripe-platform §7.1).
+func (l listing) place(v *view, q query, w *store.List) error {
+	after, err := cursor(v, q, "starting_after", l.after)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	_, path, _ := cutRoute(c.route)
-	return obj{"object": "list", "data": data, "has_more": more, "url": path}, nil
+	before, err := cursor(v, q, "ending_before", l.before)
+	if err != nil {
+		return err
+	}
+	switch {
+	case after != "" && before != "":
+		return errBothCursors
+	case after != "":
+		w.Before = lower(w.Before, after)
+	case before != "":
+		w.After, w.Oldest = before, true
+	}
+	return nil
+}
+
+// cursor finds the place of the object a cursor names. The place of one that
+// was deleted meanwhile is still known.
+func cursor(v *view, q query, param, id string) (string, error) {
+	if id == "" {
+		return "", nil
+	}
+	for _, kind := range []string{q.kind, deletedKind(q.kind)} {
+		row, err := v.Resource(kind, id)
+		if err == nil {
+			return row.Sort, nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return "", err
+		}
+	}
+	return "", noSuch(400, q.label, param, id)
+}
+
+// deletedKind is where objects of a kind that were deleted go on being known: a
+// page can begin after one, and some can still be retrieved.
+func deletedKind(kind string) string { return kind + ".deleted" }
+
+// bury deletes a row and remembers its place.
+func bury(t *engine.Tx, row resource.Row) error {
+	if err := t.DeleteResource(row.Kind, row.ID); err != nil {
+		return err
+	}
+	row.Kind, row.Payment, row.Body, row.Keys = deletedKind(row.Kind), "", []byte("{}"), nil
+	return t.InsertResource(row)
+}
+
+// count is how many rows a list has on all its pages.
+func count(v *view, w store.List, keep func(v *view, r resource.Row) bool) (int64, error) {
+	if keep == nil {
+		return v.CountResources(w)
+	}
+	var n int64
+	for w.Limit = pageMax; ; {
+		rows, err := v.Resources(w)
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range rows {
+			if keep(v, r) {
+				n++
+			}
+		}
+		if len(rows) < w.Limit {
+			return n, nil
+		}
+		w.Before = rows[len(rows)-1].Sort
+	}
 }
 
 // collect reads until the page is full of rows that keep accepts.

@@ -264,3 +264,16 @@ func returnURL(s, name string) error {
 	}
 	return nil
 }
+
+// elements reads an array parameter; the empty string is the empty array.
+func elements(v form.Value, name string) (items []form.Value, set bool, err error) {
+	switch {
+	case v.Kind() == form.Missing:
+		return nil, false, nil
+	case v.Kind() == form.List:
+		return v.Items(), true, nil
+	case v.Kind() == form.Scalar && v.String() == "":
+		return nil, true, nil
+	}
+	return nil, true, invalid("", name, "Invalid array")
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/event"
@@ -30,6 +31,12 @@ type payoutBody struct {
 	Transaction        string            `json:"transaction,omitempty"`
 	FailureTransaction string            `json:"failure_transaction,omitempty"`
 	FailureCode        string            `json:"failure_code,omitempty"`
+	Reconciled         bool              `json:"reconciled,omitempty"` // automatic ones: its transactions are final
+}
+
+// keys are what payouts can be listed by.
+func (b payoutBody) keys() []resource.Key {
+	return []resource.Key{{Name: "status", Value: string(b.Payout.State)}, {Name: "destination", Value: b.Destination}}
 }
 
 var payoutParams = []string{
@@ -144,14 +151,19 @@ func (a *API) startPayout(t *engine.Tx, rowID string, b payoutBody, amount money
 	if b.SourceType != "card" { // wallets and cards share one balance, the others are empty (stripe-platform §10.1)
 		return insufficientFunds("%s was to be paid out of the %s balance, which is empty.", amount, b.SourceType)
 	}
-	err := t.StartPayout(a, engine.Payout{ID: rowID, Amount: amount, Instant: instant}, script, func(p engine.Payout) error {
-		b.Payout = p
-		return t.InsertResource(newRow(t, kindPayout, rowID, "", encodeBody(b)))
-	})
+	err := t.StartPayout(a, engine.Payout{ID: rowID, Amount: amount, Instant: instant}, script, b.keep(t))
 	if faultCode(err) == engine.CodeFunds {
 		return insufficientFunds("%s", faultMessage(err))
 	}
 	return err
+}
+
+// keep writes a payout for the first time.
+func (b payoutBody) keep(t *engine.Tx) func(p engine.Payout) error {
+	return func(p engine.Payout) error {
+		b.Payout = p
+		return t.InsertResource(newRow(t, kindPayout, p.ID, "", encodeBody(b), b.keys()...))
+	}
 }
 
 func insufficientFunds(format string, args ...any) error {
@@ -181,23 +193,27 @@ func (a *API) TellPayout(t *engine.Tx, f event.Fact, p engine.Payout) error {
 	}
 	was := b
 	b.Payout = p
+	over := false // nothing of it changes any more, but for its failing
 	txn := transactionBody{Source: row.ID, Currency: p.Amount.Currency, Amount: p.Amount.Minor, AvailableOn: t.At}
 	typ := ""
 	switch f.Kind {
 	case event.PayoutCreated:
-		typ, txn.Type, txn.Category, txn.Amount = "payout.created", "payout", "payout", -p.Amount.Minor
+		typ, txn.Type, txn.Category, txn.Amount, txn.Clearing = "payout.created", "payout", "payout", -p.Amount.Minor, p.Automatic
 		txn.Description = firstOf(b.Description, "STRIPE PAYOUT")
+		if p.Original != "" {
+			txn.Category, txn.Amount, txn.AvailableOn, txn.Description = "payout_reversal", p.Amount.Minor, p.Arrival, "PAYOUT REVERSAL"
+		}
 		b.Transaction, err = book(t, txn)
-	case event.PayoutSent:
+	case event.PayoutSent, event.PayoutReversed:
 		typ = "payout.updated"
 	case event.PayoutPaid:
-		typ = "payout.paid"
+		typ, over = "payout.paid", true
 	case event.PayoutFailed:
 		typ, txn.Type, txn.Category, txn.Description = "payout.failed", "payout_failure", "payout_reversal", "PAYOUT FAILURE"
-		b.FailureCode = payoutFailure(f.Reason)
+		b.FailureCode, over = payoutFailure(f.Reason), true
 		b.FailureTransaction, err = book(t, txn)
 	case event.PayoutCanceled:
-		typ, txn.Type, txn.Category, txn.Description = "payout.canceled", "payout_cancel", "payout_reversal", "PAYOUT CANCELED"
+		typ, txn.Type, txn.Category, txn.Description, over = "payout.canceled", "payout_cancel", "payout_reversal", "PAYOUT CANCELED", true
 		b.FailureTransaction, err = book(t, txn)
 	default:
 		return fmt.Errorf("payout %s: unexpected fact %s", p.ID, f.Kind)
@@ -205,16 +221,18 @@ func (a *API) TellPayout(t *engine.Tx, f event.Fact, p engine.Payout) error {
 	if err != nil {
 		return err
 	}
-	if typ != "payout.updated" {
-		was = payoutBody{}
+	if err := a.changePayout(t, row, was, b, typ); err != nil || !over || !p.Automatic || b.Reconciled {
+		return err
 	}
-	return a.changePayout(t, row, was, b, typ)
+	row.Version++
+	b.Reconciled = true
+	return a.changePayout(t, row, was, b, "payout.reconciliation_completed")
 }
 
 // changePayout writes a payout and tells it; an update says what it changed.
 func (a *API) changePayout(t *engine.Tx, row resource.Row, was, b payoutBody, typ string) error {
 	row.Body = encodeBody(b)
-	if err := t.UpdateResource(row); err != nil {
+	if err := t.RekeyResource(row, b.keys()); err != nil {
 		return err
 	}
 	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
@@ -244,17 +262,26 @@ func (v *view) renderPayout(row resource.Row) (obj, error) {
 
 func (v *view) payoutObject(row resource.Row, b payoutBody) obj {
 	p := b.Payout
-	method := "standard"
+	method, amount, reconciliation := "standard", p.Amount.Minor, "not_applicable"
 	if p.Instant {
 		method = "instant"
 	}
+	if p.Original != "" {
+		amount = -amount
+	}
+	switch {
+	case b.Reconciled:
+		reconciliation = "completed"
+	case p.Automatic:
+		reconciliation = "in_progress"
+	}
 	o := obj{
-		"id": row.ID, "object": "payout", "amount": p.Amount.Minor, "application_fee": nil, "application_fee_amount": nil,
-		"arrival_date": p.Arrival.Unix(), "automatic": false, "balance_transaction": nullable(b.Transaction), "created": row.Created.Unix(),
+		"id": row.ID, "object": "payout", "amount": amount, "application_fee": nil, "application_fee_amount": nil,
+		"arrival_date": p.Arrival.Unix(), "automatic": p.Automatic, "balance_transaction": nullable(b.Transaction), "created": row.Created.Unix(),
 		"currency": p.Amount.Currency.Lower(), "description": nullable(b.Description), "destination": b.Destination,
 		"failure_balance_transaction": nullable(b.FailureTransaction), "failure_code": nullable(b.FailureCode),
 		"failure_message": nullable(payoutFailures[b.FailureCode]), "livemode": v.merchant.Live, "metadata": b.Metadata, "method": method,
-		"original_payout": nil, "reconciliation_status": "not_applicable", "reversed_by": nil, "source_type": b.SourceType,
+		"original_payout": nullable(p.Original), "reconciliation_status": reconciliation, "reversed_by": nullable(p.ReversedBy), "source_type": b.SourceType,
 		"statement_descriptor": nullable(b.Descriptor), "status": string(p.State), "type": "bank_account",
 	}
 	if since(v.version, versionRecentMembers) {
@@ -283,61 +310,31 @@ func retrievePayout(c *call) (obj, error) {
 	})
 }
 
-func listPayouts(c *call) (obj, error) {
-	status, byStatus, err := oneOf(c.params.Get("status"), "status", "canceled", "failed", "in_transit", "paid", "pending")
-	if err != nil {
-		return nil, err
-	}
-	destination, _, err := text(c.params.Get("destination"), "destination", 0)
-	if err != nil {
-		return nil, err
-	}
-	arrives, err := times(c.params.Get("arrival_date"), "arrival_date")
-	if err != nil {
-		return nil, err
-	}
-	var keep func(v *view, r resource.Row) bool
-	if byStatus || destination != "" || arrives != nil {
-		keep = func(_ *view, r resource.Row) bool {
-			b, err := decodeBody[payoutBody](r)
-			return err == nil && (!byStatus || string(b.Payout.State) == status) && (destination == "" || b.Destination == destination) &&
-				(arrives == nil || arrives(b.Payout.Arrival.Unix()))
-		}
-	}
-	return c.filtered(kindPayout, "payout", "", "", keep, (*view).renderPayout)
-}
+// arrivalMax is longer than a payout takes.
+const arrivalMax = 3 * 24 * time.Hour
 
-// times reads a filter on an instant that no index knows: an exact second or
-// bounds. Nil means that all pass.
-func times(v form.Value, name string) (func(at int64) bool, error) {
-	if v.Kind() == form.Missing {
-		return nil, nil
+func listPayouts(c *call) (obj, error) {
+	if _, _, err := oneOf(c.params.Get("status"), "status", "canceled", "failed", "in_transit", "paid", "pending"); err != nil {
+		return nil, err
 	}
-	if v.Kind() == form.Scalar {
-		n, _, err := integer(v, name)
-		return func(at int64) bool { return at == n }, err
+	q := query{kind: kindPayout, label: "payout", render: (*view).renderPayout}
+	var err error
+	if q.keys, err = c.equals("status", "destination"); err != nil {
+		return nil, err
 	}
-	h, _, err := hash(v, name)
+	arrives, set, err := times(c.params.Get("arrival_date"), "arrival_date")
 	if err != nil {
 		return nil, err
 	}
-	if err := members(h, name, "gt", "gte", "lt", "lte"); err != nil {
-		return nil, err
-	}
-	bounds := map[string]int64{}
-	for _, k := range h.Keys() {
-		if bounds[k], _, err = integer(h.Get(k), name+"["+k+"]"); err != nil {
-			return nil, err
+	if set {
+		// A payout is made before it arrives, and not much before.
+		q.from, q.to = period{arrives.from - int64(arrivalMax.Seconds()), arrives.to}.sorts()
+		q.keep = func(_ *view, r resource.Row) bool {
+			b, err := decodeBody[payoutBody](r)
+			return err == nil && arrives.has(b.Payout.Arrival)
 		}
 	}
-	return func(at int64) bool {
-		for k, n := range bounds {
-			if !map[string]bool{"gt": at > n, "gte": at >= n, "lt": at < n, "lte": at <= n}[k] {
-				return false
-			}
-		}
-		return true
-	}, nil
+	return c.list(q)
 }
 
 func updatePayout(c *call) (step, error) {
@@ -376,37 +373,36 @@ func cancelPayout(c *call) (step, error) {
 	}, nil
 }
 
+// reversePayout answers with the payout that brings the money back.
 func reversePayout(c *call) (step, error) {
-	if _, err := metadata(c.params.Get("metadata"), nil); err != nil {
+	md, err := metadata(c.params.Get("metadata"), nil)
+	if err != nil {
 		return step{}, err
 	}
-	return step{begin: func(t *engine.Tx) error {
-		if _, _, err := c.payoutRow(t); err != nil {
+	var rowID string
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, b, err := c.payoutRow(t)
+			if err != nil {
+				return err
+			}
+			rowID = t.NewID("po_")
+			back := payoutBody{Description: "REVERSAL OF " + row.ID, Destination: b.Destination, SourceType: b.SourceType, Metadata: md}
+			err = t.ReversePayout(c.api, row.ID, rowID, back.keep(t))
+			if faultCode(err) != "" {
+				return translate(err).kept()
+			}
 			return err
-		}
-		return invalid("", "", "This payout cannot be reversed: reversals are not offered by this server. A payout that is pending can be canceled.").kept()
-	}}, nil
-}
-
-// transactionsOfPayout answers the payout filter of balance transactions, which
-// knows automatic payouts only, and there are none.
-func (c *call) transactionsOfPayout(id string) error {
-	return c.view(func(v *view) error {
-		_, err := v.Resource(kindPayout, id)
-		if errors.Is(err, store.ErrNotFound) {
-			return noSuch(400, "payout", "payout", id)
-		}
-		if err == nil {
-			err = invalid("", "payout", "Balance transaction history can only be filtered on automatic transfers, not manual.")
-		}
-		return err
-	})
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).payout(rowID) },
+	}, nil
 }
 
 // auditPayouts checks that payouts that did not come back sum to what the
-// ledger says has left, and that those on their way have their next step
-// planned.
-func auditPayouts(r store.Reader, balances ledger.Balances) error {
+// ledger says has left, that those on their way have their next step planned,
+// and that automatic ones are the sum of the transactions they paid out, which
+// paidOut has by payout.
+func auditPayouts(r store.Reader, balances ledger.Balances, paidOut map[string]int64) error {
 	jobs, err := r.Jobs(1 << 30)
 	if err != nil {
 		return err
@@ -419,6 +415,9 @@ func auditPayouts(r store.Reader, balances ledger.Balances) error {
 	if err := each(r, kindPayout, func(row resource.Row) error {
 		b, err := decodeBody[payoutBody](row)
 		p := b.Payout
+		if p.Automatic && paidOut[row.ID] != p.Amount.Minor {
+			return fmt.Errorf("the transactions paid out by payout %s sum to %d, it is of %d", row.ID, paidOut[row.ID], p.Amount.Minor)
+		}
 		switch p.State {
 		case engine.PayoutFailed, engine.PayoutCanceled:
 			return err
@@ -427,6 +426,10 @@ func auditPayouts(r store.Reader, balances ledger.Balances) error {
 				return fmt.Errorf("payout %s is %s, but nothing is planned for it", row.ID, p.State)
 			}
 		case engine.PayoutPaid:
+		}
+		if p.Original != "" {
+			left[p.Amount.Currency] -= p.Amount.Minor
+			return err
 		}
 		left[p.Amount.Currency] += p.Amount.Minor
 		return err

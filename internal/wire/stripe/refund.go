@@ -164,21 +164,17 @@ func retrieveRefund(c *call) (obj, error) {
 }
 
 func listRefunds(c *call) (obj, error) {
-	charge := c.path("charge")
-	if charge != "" {
+	keys, err := c.equals("charge", "payment_intent")
+	if err != nil {
+		return nil, err
+	}
+	if charge := c.path("charge"); charge != "" {
 		if err := c.view(func(v *view) error { _, err := c.chargeRow(v, 404, "charge", charge); return err }); err != nil {
 			return nil, err
 		}
-	} else {
-		charge = c.params.Get("charge").String()
+		keys = []resource.Key{{Name: "charge", Value: charge}}
 	}
-	if intent := c.params.Get("payment_intent").String(); intent != "" {
-		return c.page(kindRefund, "refund", "payment_intent", intent, (*view).renderRefund)
-	}
-	if charge != "" {
-		return c.page(kindRefund, "refund", "charge", charge, (*view).renderRefund)
-	}
-	return c.page(kindRefund, "refund", "", "", (*view).renderRefund)
+	return c.list(query{kind: kindRefund, label: "refund", keys: keys, render: (*view).renderRefund})
 }
 
 func updateRefund(c *call) (step, error) {

@@ -12,6 +12,7 @@ import (
 func (a *API) endpoints() []endpoint {
 	cursors := []string{"limit", "starting_after", "ending_before"}
 	page := append([]string{"created"}, cursors...)
+	searchParams := []string{"query", "limit", "page"}
 	with := func(more ...string) []string { return append(append([]string(nil), page...), more...) }
 	return []endpoint{
 		{method: "POST", path: "/v1/sources", public: true, object: "source", params: sourceParams, write: createSource},
@@ -22,7 +23,8 @@ func (a *API) endpoints() []endpoint {
 		{method: "GET", path: "/v1/sources/{id}/source_transactions", list: true, object: "source_transaction", params: cursors, read: sourceTransactions},
 
 		{method: "POST", path: "/v1/customers", object: "customer", params: customerParams, write: createCustomer},
-		{method: "GET", path: "/v1/customers", list: true, object: "customer", params: with("email"), read: listCustomers},
+		{method: "GET", path: "/v1/customers", list: true, object: "customer", params: with("email", "test_clock"), read: listCustomers},
+		{method: "GET", path: "/v1/customers/search", list: true, object: "customer", params: searchParams, read: func(c *call) (obj, error) { return c.search(searchCustomers) }},
 		{method: "GET", path: "/v1/customers/{id}", object: "customer", read: retrieveCustomer},
 		{method: "POST", path: "/v1/customers/{id}", object: "customer", params: append([]string{"default_source"}, customerParams...), write: updateCustomer},
 		{method: "DELETE", path: "/v1/customers/{id}", object: "customer", write: deleteCustomer},
@@ -34,6 +36,7 @@ func (a *API) endpoints() []endpoint {
 
 		{method: "POST", path: "/v1/charges", object: "charge", params: chargeParams, write: createCharge},
 		{method: "GET", path: "/v1/charges", list: true, object: "charge", params: with("customer", "payment_intent", "transfer_group"), read: listCharges},
+		{method: "GET", path: "/v1/charges/search", list: true, object: "charge", params: searchParams, read: func(c *call) (obj, error) { return c.search(searchCharges) }},
 		{method: "GET", path: "/v1/charges/{id}", object: "charge", read: retrieveCharge},
 		{method: "POST", path: "/v1/charges/{id}", object: "charge", params: []string{"customer", "description", "fraud_details", "metadata", "receipt_email", "shipping", "transfer_group"}, write: updateCharge},
 		{method: "POST", path: "/v1/charges/{id}/capture", object: "charge", params: []string{"amount", "application_fee_amount", "receipt_email", "statement_descriptor", "statement_descriptor_suffix", "transfer_group"}, write: captureCharge},
@@ -82,9 +85,11 @@ func (a *API) endpoints() []endpoint {
 		{method: "GET", path: "/v1/account", object: "account", read: retrieveAccount},
 		{method: "GET", path: "/v1/accounts/{account}", object: "account", read: retrieveAccount},
 		{method: "GET", path: "/v1/balance", object: "balance", read: retrieveBalance},
-		{method: "GET", path: "/v1/balance_transactions", list: true, object: "balance_transaction", params: with("currency", "payout", "source", "type"), read: listTransactions},
+		{method: "GET", path: "/v1/balance_settings", object: "balance_settings", read: retrieveBalanceSettings},
+		{method: "POST", path: "/v1/balance_settings", object: "balance_settings", params: []string{"payments"}, write: updateBalanceSettings},
+		{method: "GET", path: "/v1/balance_transactions", list: true, object: "balance_transaction", params: with("available_on", "currency", "payout", "source", "type"), read: listTransactions},
 		{method: "GET", path: "/v1/balance_transactions/{id}", object: "balance_transaction", read: retrieveTransaction},
-		{method: "GET", path: "/v1/balance/history", list: true, object: "balance_transaction", params: with("currency", "payout", "source", "type"), read: listTransactions},
+		{method: "GET", path: "/v1/balance/history", list: true, object: "balance_transaction", params: with("available_on", "currency", "payout", "source", "type"), read: listTransactions},
 		{method: "GET", path: "/v1/balance/history/{id}", object: "balance_transaction", read: retrieveTransaction},
 	}
 }

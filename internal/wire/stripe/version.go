@@ -33,9 +33,11 @@ const (
 	versionRequestHash       = "2017-05-25" // event.request is an object
 	versionNoRefunds         = "2022-11-15" // charge.refunds only when expanded
 	versionRefundEvents      = "2024-10-28" // refund.* events
+	versionNoAvailableOn     = "2023-08-16" // balance transactions are no longer listed by available_on
 	versionNoInvoice         = "2025-03-31" // charge.invoice gone
 	versionDestination       = "2024-01-01" // refund.destination_details
 	versionNoTotalCount      = "2022-11-15" // nested lists lose total_count
+	versionSearch            = "2020-08-27" // search endpoints
 	versionNoCustomerSources = "2020-08-27" // customer.sources only when expanded
 	versionRecentMembers     = "2024-09-30" // allow_redisplay, tax_id, balance_type, …
 )
