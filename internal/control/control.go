@@ -44,6 +44,18 @@ type Front interface {
 	Forget(merchantID int64)
 }
 
+// Watching is a Front that tells how its endpoints do.
+type Watching interface {
+	// Endpoints lists the merchant's endpoints, ready to be encoded.
+	Endpoints(r store.Reader, m merchant.Merchant) (any, error)
+}
+
+// Settling is a Front that has settings of its own in an account's.
+type Settling interface {
+	// CheckSettings refuses values that mean nothing; it ignores what is others'.
+	CheckSettings(settings map[string]string) error
+}
+
 // API is the control API.
 type API struct {
 	Engine *engine.Engine
@@ -71,6 +83,7 @@ func (a *API) Handler() http.Handler {
 		"POST /_ducat/v1/disputes/close": (*API).closeDispute,
 		"GET /_ducat/v1/deliveries":      (*API).deliveries,
 		"POST /_ducat/v1/resend":         (*API).resend,
+		"GET /_ducat/v1/endpoints":       (*API).endpoints,
 		"POST /_ducat/v1/endpoints/roll": (*API).rollSecret,
 		"GET /_ducat/v1/jobs":            (*API).jobs,
 		"/_ducat/":                       (*API).unknown,
@@ -282,6 +295,13 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 			}
 		}
 		if q.Settings != nil {
+			for _, f := range a.Fronts {
+				if s, ok := f.(Settling); ok {
+					if err := s.CheckSettings(q.Settings); err != nil {
+						return err
+					}
+				}
+			}
 			p.Settings = q.Settings
 		}
 		return t.UpdateMerchant(t.Who)
@@ -523,6 +543,20 @@ func (a *API) resend(r *http.Request, id int64) (any, error) {
 		return a.front.ResendByID(t, q.Event, q.Endpoint)
 	})
 	return map[string]any{"resent": err == nil}, err
+}
+
+// endpoints tells how the world's endpoints do.
+func (a *API) endpoints(r *http.Request, id int64) (any, error) {
+	w, ok := a.front.(Watching)
+	if !ok {
+		return map[string]any{"endpoints": []any{}}, nil
+	}
+	var list any
+	err := a.Engine.View(r.Context(), id, func(s store.Reader, m merchant.Merchant, _ time.Time) (err error) {
+		list, err = w.Endpoints(s, m)
+		return err
+	})
+	return map[string]any{"endpoints": list}, err
 }
 
 // rollSecret gives an endpoint a new signing secret; the old one signs beside

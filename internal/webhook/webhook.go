@@ -42,6 +42,17 @@ type Call struct {
 	URL    string
 	Header http.Header
 	Body   []byte
+	// Ailing says that the endpoint's latest attempts have failed, so that a
+	// Watcher wants to know of a success.
+	Ailing bool
+}
+
+// Watcher is a Front that keeps an eye on how its endpoints do.
+type Watcher interface {
+	Front
+	// Attempted is told of every failed attempt, and of successes at endpoints
+	// that are ailing, at a merchant's time, in the transaction that records it.
+	Attempted(tx store.Tx, m merchant.Merchant, endpoint string, at time.Time, accepted bool) error
 }
 
 // Front is what the deliverer asks of the front end that wrote a message.
@@ -105,15 +116,32 @@ func (d *Deliverer) Deliver(ctx context.Context, j store.Job) error {
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) || err == nil && (!live || dv.State == Delivered && !pl.Manual) {
-		// Nothing to deliver, or nobody to deliver to: the plan ends here.
-		return d.Store.Update(ctx, j.Merchant, func(tx store.Tx) error { return tx.DeleteJob(j.ID) })
+		return d.drop(ctx, j, pl)
 	}
 	if err != nil {
 		return err
 	}
 	at, accepted := d.attempt(ctx, m, front, call, wall)
 	at.Manual = pl.Manual
-	return d.record(ctx, j, pl, front, at, accepted)
+	return d.record(ctx, j, pl, front, at, accepted, call.Ailing)
+}
+
+// drop ends the plan of a delivery that has nothing to deliver, or nobody to
+// deliver it to.
+func (d *Deliverer) drop(ctx context.Context, j store.Job, pl Payload) error {
+	return d.Store.Update(ctx, j.Merchant, func(tx store.Tx) error {
+		dv, err := tx.Delivery(pl.Delivery)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil && dv.State == Pending && !pl.Manual {
+			dv.State, dv.Next = Failed, time.Time{}
+			if err := tx.UpdateDelivery(dv); err != nil {
+				return err
+			}
+		}
+		return tx.DeleteJob(j.ID)
+	})
 }
 
 func (d *Deliverer) attempt(ctx context.Context, m merchant.Merchant, front Front, call Call, wall time.Time) (at store.Attempt, accepted bool) {
@@ -137,7 +165,7 @@ func (d *Deliverer) attempt(ctx context.Context, m merchant.Merchant, front Fron
 }
 
 // record writes the attempt and what follows from it.
-func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front Front, at store.Attempt, accepted bool) error {
+func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front Front, at store.Attempt, accepted, ailing bool) error {
 	return d.Store.Update(ctx, j.Merchant, func(tx store.Tx) error {
 		m, err := tx.Merchant()
 		if err != nil {
@@ -173,6 +201,11 @@ func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front F
 		}
 		if err := tx.UpdateDelivery(dv); err != nil {
 			return err
+		}
+		if w, ok := front.(Watcher); ok && (!accepted || ailing) {
+			if err := w.Attempted(tx, m, dv.Endpoint, m.Now(at.At).UTC().Truncate(time.Millisecond), accepted); err != nil {
+				return err
+			}
 		}
 		if !planned {
 			return tx.DeleteJob(j.ID)

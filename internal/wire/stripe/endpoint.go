@@ -31,6 +31,7 @@ type endpointBody struct {
 	OldSecret   string            `json:"old_secret,omitempty"` // signs too until OldUntil, wall time
 	OldUntil    time.Time         `json:"old_until,omitzero"`
 	Disabled    bool              `json:"disabled,omitempty"`
+	health
 }
 
 // secrets are those that sign at a wall time, the current one first.
@@ -43,6 +44,13 @@ func (b endpointBody) secrets(wall time.Time) []string {
 
 func (b endpointBody) wants(typ string) bool {
 	return !b.Disabled && (slices.Contains(b.Events, "*") || slices.Contains(b.Events, typ))
+}
+
+func (b endpointBody) status() string {
+	if b.Disabled {
+		return "disabled"
+	}
+	return "enabled"
 }
 
 type subscription struct {
@@ -176,14 +184,10 @@ func (v *view) endpoint(row resource.Row) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := "enabled"
-	if b.Disabled {
-		status = "disabled"
-	}
 	return obj{
 		"id": row.ID, "object": "webhook_endpoint", "api_version": nullable(b.APIVersion), "application": nil, "created": row.Created.Unix(),
 		"description": nullable(b.Description), "enabled_events": b.Events, "livemode": v.merchant.Live, "metadata": b.Metadata,
-		"status": status, "url": b.URL,
+		"status": b.status(), "url": b.URL,
 	}, nil
 }
 
@@ -253,8 +257,12 @@ func (c *call) changeEndpoint(b *endpointBody) error {
 			return err
 		}
 	}
+	was := b.Disabled
 	if b.Disabled, err = boolean(c.params.Get("disabled"), "disabled", b.Disabled); err != nil {
 		return err
+	}
+	if was && !b.Disabled {
+		b.health = health{} // enabled again, it starts afresh
 	}
 	if s, set, err := text(c.params.Get("description"), "description", 5000); err != nil {
 		return err

@@ -271,12 +271,13 @@ func (a *API) Prepare(r store.Reader, d store.Delivery, wall time.Time) (webhook
 	if err != nil {
 		return webhook.Call{}, false, err
 	}
-	return webhook.Call{Method: http.MethodPost, URL: b.URL, Body: d.Body, Header: http.Header{
+	return webhook.Call{Method: http.MethodPost, URL: b.URL, Body: d.Body, Ailing: !b.FailingSince.IsZero(), Header: http.Header{
 		"Content-Type":     {"application/json; charset=utf-8"},
 		"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
 		"Accept":           {"*/*; q=0.5, application/xml"},
 		"Cache-Control":    {"no-cache"},
 		"Stripe-Signature": {signature.Header(wall.Unix(), d.Body, b.secrets(wall)...)},
+		"X-Ducat-Delivery": {d.ID},
 	}}, !b.Disabled, nil
 }
 
