@@ -28,7 +28,7 @@ var (
 	leaves = []string{"money", "id", "clock", "fault", "resource", "reqlog"}
 
 	// domain is the pure part: no I/O, and no dialect.
-	domain = []string{"ledger", "method", "payment", "agreement", "merchant", "event"}
+	domain = []string{"ledger", "method", "payment", "agreement", "merchant", "event", "race"}
 
 	core = slices.Concat(leaves, domain)
 
@@ -70,6 +70,7 @@ var table = []entry{
 	{"payment", with(leaves, "method"), "a payment's rules come from its method; everything else is told to it as evidence"},
 	{"agreement", with(leaves, "method"), "an agreement's rules come from its method; payments refer to it, not it to payments"},
 	{"merchant", leaves, "accounts and keys exist before any payment does"},
+	{"race", leaves, "rules of the race lab are judged and matched; who is asked obeys them"},
 	{"event", leaves, "facts carry values, so that they outlive the types they were made from"},
 
 	{"rail", with(leaves, "method"), "the port is stated in neutral words; acquirers and wallets know no store and no engine"},

@@ -20,6 +20,7 @@ import (
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/race"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/store"
 )
@@ -62,7 +63,9 @@ type API struct {
 	Fronts []Front                                // the first one answers for credentials that nobody claims
 	Run    func(ctx context.Context, j store.Job) // does one claimed job
 	Aside  func(j store.Job) bool                 // whether it waits for somebody else's server
-	Log    *slog.Logger
+	// Release plans the delivery of messages that the race lab held.
+	Release func(t *engine.Tx, held []race.Held) error
+	Log     *slog.Logger
 
 	front Front // whose credential the request at hand carries
 }
@@ -78,6 +81,8 @@ func (a *API) Handler() http.Handler {
 		"POST /_ducat/v1/account":        (*API).setAccount,
 		"GET /_ducat/v1/script":          (*API).script,
 		"POST /_ducat/v1/script":         (*API).setScript,
+		"GET /_ducat/v1/race":            (*API).race,
+		"POST /_ducat/v1/race":           (*API).setRace,
 		"POST /_ducat/v1/decide":         (*API).decide,
 		"POST /_ducat/v1/disputes":       (*API).openDispute,
 		"POST /_ducat/v1/disputes/close": (*API).closeDispute,

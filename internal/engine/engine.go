@@ -51,9 +51,14 @@ type Engine struct {
 	Clock  clock.Clock
 	IDs    *id.Source
 	Log    *slog.Logger
+	// Deliver makes the next attempt to deliver a message at once, and returns
+	// when it is over. Set before serving.
+	Deliver func(ctx context.Context, m Message)
+
 	fronts map[string]Front
 	rails  map[bool][]rail.Rail // by live
 	wake   chan struct{}
+	quiet  quiet
 
 	underWay underWay
 }

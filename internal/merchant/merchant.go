@@ -37,6 +37,7 @@ type Profile struct {
 	RefundSynchronous bool              `json:"refund_synchronous,omitempty"`
 	Provisioned       bool              `json:"provisioned,omitempty"` // its keys were made by us; no other key opens it
 	Script            string            `json:"script,omitempty"`      // simulator instructions for the whole key, JSON
+	Race              string            `json:"race,omitempty"`        // the race lab's rules, JSON
 	Settings          map[string]string `json:"settings,omitempty"`    // a front end's own, prefixed with its name
 }
 

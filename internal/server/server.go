@@ -23,6 +23,7 @@ import (
 	"github.com/ducatpay/ducat/internal/hosted"
 	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/job"
+	"github.com/ducatpay/ducat/internal/race"
 	"github.com/ducatpay/ducat/internal/rail/simrail"
 	"github.com/ducatpay/ducat/internal/reqlog"
 	"github.com/ducatpay/ducat/internal/safehttp"
@@ -97,7 +98,9 @@ func New(s store.Store, c Config) *Server {
 	}
 	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers
 	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
-	ctl := &control.API{Engine: e, Fronts: []control.Front{api}, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log}
+	e.Deliver = func(ctx context.Context, msg engine.Message) { d.Now(ctx, msg.Merchant, msg.Delivery, r.Do) }
+	ctl := &control.API{Engine: e, Fronts: []control.Front{api}, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log,
+		Release: func(t *engine.Tx, held []race.Held) error { return webhook.Release(t, held, t.At) }}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)
 	mux.Handle("/v1", api)

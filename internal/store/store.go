@@ -68,6 +68,10 @@ type Store interface {
 	// busy is how many due jobs somebody else holds.
 	ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wall time.Time, lease time.Duration, limit int) (jobs []Job, busy int, err error)
 
+	// ClaimJob leases one job, whenever it is due, unless somebody else holds it
+	// or it is gone: then ok is false.
+	ClaimJob(ctx context.Context, merchantID int64, id string, wall time.Time, lease time.Duration) (j Job, ok bool, err error)
+
 	// PruneAnswers deletes up to limit answers created before a wall time,
 	// whosever they are, and returns how many it deleted.
 	PruneAnswers(ctx context.Context, before time.Time, limit int) (int, error)

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/clock"
@@ -73,6 +75,12 @@ type Payload struct {
 	Front    string `json:"front"`
 	Delivery string `json:"delivery"`
 	Manual   bool   `json:"manual,omitempty"`
+	// With are deliveries to be attempted at the same instant. One that is named
+	// again gets another attempt, like a manual one.
+	With []string `json:"with,omitempty"`
+	// Then are deliveries to be attempted when this attempt is over, one after
+	// the other.
+	Then []string `json:"then,omitempty"`
 }
 
 // Deliverer makes attempts.
@@ -99,121 +107,214 @@ func (d *Deliverer) Deliver(ctx context.Context, j store.Job) error {
 		return fmt.Errorf("job %s: front %q is not running", j.ID, pl.Front)
 	}
 	wall := d.Clock.Now()
-	var (
-		dv   store.Delivery
-		m    merchant.Merchant
-		call Call
-		live bool
-	)
-	err := d.Store.View(ctx, j.Merchant, func(r store.Reader) (err error) {
-		if m, err = r.Merchant(); err != nil {
-			return err
-		}
-		if dv, err = r.Delivery(pl.Delivery); err != nil {
-			return err
-		}
-		call, live, err = front.Prepare(r, dv, wall)
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) || err == nil && (!live || dv.State == Delivered && !pl.Manual) {
-		return d.drop(ctx, j, pl)
+	tries := []*try{{delivery: pl.Delivery, manual: pl.Manual}}
+	for _, id := range pl.With {
+		again := slices.ContainsFunc(tries, func(t *try) bool { return t.delivery == id })
+		tries = append(tries, &try{delivery: id, manual: again})
 	}
-	if err != nil {
-		return err
-	}
-	at, accepted := d.attempt(ctx, m, front, call, wall)
-	at.Manual = pl.Manual
-	return d.record(ctx, j, pl, front, at, accepted, call.Ailing)
-}
-
-// drop ends the plan of a delivery that has nothing to deliver, or nobody to
-// deliver it to.
-func (d *Deliverer) drop(ctx context.Context, j store.Job, pl Payload) error {
-	return d.Store.Update(ctx, j.Merchant, func(tx store.Tx) error {
-		dv, err := tx.Delivery(pl.Delivery)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if err == nil && dv.State == Pending && !pl.Manual {
-			dv.State, dv.Next = Failed, time.Time{}
-			if err := tx.UpdateDelivery(dv); err != nil {
-				return err
+	if err := d.Store.View(ctx, j.Merchant, func(r store.Reader) error {
+		m, err := r.Merchant()
+		for _, t := range tries {
+			if err == nil {
+				err = t.prepare(r, m, front, wall)
 			}
 		}
-		return tx.DeleteJob(j.ID)
-	})
+		return err
+	}); err != nil {
+		return err
+	}
+	var under sync.WaitGroup
+	for _, t := range tries[1:] {
+		under.Go(func() { d.attempt(ctx, front, t) })
+	}
+	d.attempt(ctx, front, tries[0])
+	under.Wait()
+	return d.record(ctx, j, pl, front, tries)
 }
 
-func (d *Deliverer) attempt(ctx context.Context, m merchant.Merchant, front Front, call Call, wall time.Time) (at store.Attempt, accepted bool) {
+const (
+	// nowPatience bounds how long Now waits for an attempt that somebody else is
+	// making: longer than that attempt may take.
+	nowPatience = 15 * time.Second
+	nowPoll     = 5 * time.Millisecond
+)
+
+// Now has the next attempt at a delivery made without waiting for the runner,
+// by run, which does a claimed job; or waits for the first one if it is under
+// way. An attempt that cannot be made now is made later all the same.
+func (d *Deliverer) Now(ctx context.Context, merchantID int64, delivery string, run func(ctx context.Context, j store.Job)) {
+	for end := d.Clock.Now().Add(nowPatience); d.Clock.Now().Before(end) && ctx.Err() == nil; d.Clock.Wait(ctx, nowPoll, nil) {
+		j, ok, err := d.Store.ClaimJob(ctx, merchantID, JobID(delivery), d.Clock.Now(), nowPatience)
+		if err != nil {
+			d.Log.Warn("cannot deliver now; the runner will", "delivery", delivery, "error", err)
+			return
+		}
+		if ok {
+			run(context.WithoutCancel(ctx), j)
+			return
+		}
+		var dv store.Delivery
+		err = d.Store.View(ctx, merchantID, func(r store.Reader) (err error) {
+			dv, err = r.Delivery(delivery)
+			return err
+		})
+		if err != nil || len(dv.Attempts) > 0 {
+			return
+		}
+	}
+}
+
+// try is one attempt at one delivery.
+type try struct {
+	delivery string
+	manual   bool
+	live     bool // of a live merchant
+	call     Call
+	goes     bool // there is something to deliver and somebody to deliver it to
+	result   store.Attempt
+	accepted bool
+}
+
+func (t *try) prepare(r store.Reader, m merchant.Merchant, front Front, wall time.Time) error {
+	dv, err := r.Delivery(t.delivery)
+	if err == nil && (dv.State != Delivered || t.manual) {
+		t.call, t.goes, err = front.Prepare(r, dv, wall)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		t.goes, err = false, nil
+	}
+	t.live, t.result = m.Live, store.Attempt{At: wall, Manual: t.manual}
+	return err
+}
+
+func (d *Deliverer) attempt(ctx context.Context, front Front, t *try) {
+	if !t.goes {
+		return
+	}
 	client := d.Test
-	if m.Live {
+	if t.live {
 		client = d.Live
 	}
-	at = store.Attempt{At: wall}
-	res, err := client.Send(ctx, call.Method, call.URL, call.Header, call.Body)
-	at.Took = clock.Since(wall)
+	at := &t.result
+	res, err := client.Send(ctx, t.call.Method, t.call.URL, t.call.Header, t.call.Body)
+	at.Took = clock.Since(at.At)
 	if err != nil {
 		at.Error = err.Error()
 	} else {
 		at.Status, at.Response = res.Status, string(res.Body[:min(len(res.Body), excerptMax)])
-		accepted = front.Accepted(res.Status, res.Body)
+		t.accepted = front.Accepted(res.Status, res.Body)
 	}
 	if d.Observe != nil {
-		d.Observe(accepted, at.Took)
+		d.Observe(t.accepted, at.Took)
 	}
-	return at, accepted
 }
 
-// record writes the attempt and what follows from it.
-func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front Front, at store.Attempt, accepted, ailing bool) error {
+// record writes the attempts and what follows from them.
+func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front Front, tries []*try) error {
 	return d.Store.Update(ctx, j.Merchant, func(tx store.Tx) error {
 		m, err := tx.Merchant()
 		if err != nil {
 			return err
 		}
-		dv, err := tx.Delivery(pl.Delivery)
-		if err != nil {
-			return err
-		}
-		dv.Attempts = append(dv.Attempts, at)
-		if n := len(dv.Attempts); n > attemptsKept {
-			dv.Attempts = dv.Attempts[n-attemptsKept:]
-		}
-		planned := false
-		switch {
-		case accepted:
-			dv.State = Delivered
-		case dv.State == Delivered || pl.Manual:
-			// A manual resend changes neither the result nor the plan.
-		default:
-			if after, ok := front.RetryAfter(m.Live, automatic(dv.Attempts)); ok {
-				planned = true
-				dv.Next = j.Due.Add(after)
-				if now := m.Now(at.At).UTC().Truncate(time.Millisecond); dv.Next.Before(now) {
-					dv.Next = now.Add(after)
-				}
-			} else {
-				dv.State = Failed
+		again := false // the job goes on
+		for i, t := range tries {
+			next, err := t.record(tx, m, front, j.Due)
+			if err != nil {
+				return err
 			}
-		}
-		if !planned && !pl.Manual {
-			dv.Next = time.Time{}
-		}
-		if err := tx.UpdateDelivery(dv); err != nil {
-			return err
-		}
-		if w, ok := front.(Watcher); ok && (!accepted || ailing) {
-			if err := w.Attempted(tx, m, dv.Endpoint, m.Now(at.At).UTC().Truncate(time.Millisecond), accepted); err != nil {
+			if next.IsZero() {
+				continue
+			}
+			retry, err := job(m, t.delivery, next, Payload{Front: pl.Front, Delivery: t.delivery})
+			if err != nil {
+				return err
+			}
+			if retry.ID == j.ID && i == 0 {
+				again = true
+				err = tx.RescheduleJob(retry)
+			} else {
+				err = tx.InsertJob(retry)
+			}
+			if err != nil {
 				return err
 			}
 		}
-		if !planned {
-			return tx.DeleteJob(j.ID)
+		if !again {
+			if err := tx.DeleteJob(j.ID); err != nil {
+				return err
+			}
 		}
-		j.Due = dv.Next
-		j.RunAt = dv.Next.Add(-m.Offset)
-		return tx.RescheduleJob(j)
+		if len(pl.Then) == 0 {
+			return nil
+		}
+		then, err := job(m, pl.Then[0], j.Due, Payload{Front: pl.Front, Delivery: pl.Then[0], Then: pl.Then[1:]})
+		if err != nil {
+			return err
+		}
+		return tx.InsertJob(then)
 	})
+}
+
+// record writes one attempt and returns when the next is due, the zero time if
+// there is none to plan.
+func (t *try) record(tx store.Tx, m merchant.Merchant, front Front, due time.Time) (next time.Time, err error) {
+	dv, err := tx.Delivery(t.delivery)
+	if errors.Is(err, store.ErrNotFound) {
+		return next, nil
+	}
+	if err != nil {
+		return next, err
+	}
+	if !t.goes {
+		if dv.State != Pending || t.manual {
+			return next, nil
+		}
+		dv.State, dv.Next = Failed, next
+		return next, tx.UpdateDelivery(dv)
+	}
+	dv.Attempts = append(dv.Attempts, t.result)
+	if n := len(dv.Attempts); n > attemptsKept {
+		dv.Attempts = dv.Attempts[n-attemptsKept:]
+	}
+	switch {
+	case t.accepted:
+		dv.State = Delivered
+	case dv.State == Delivered || t.manual:
+		// A manual resend changes neither the result nor the plan.
+	default:
+		next = t.retry(m, front, dv, due)
+		if next.IsZero() {
+			dv.State = Failed
+		}
+	}
+	if !t.manual {
+		dv.Next = next
+	}
+	if err := tx.UpdateDelivery(dv); err != nil {
+		return next, err
+	}
+	if w, ok := front.(Watcher); ok && (!t.accepted || t.call.Ailing) {
+		err = w.Attempted(tx, m, dv.Endpoint, t.at(m), t.accepted)
+	}
+	return next, err
+}
+
+// at is the attempt's time on the merchant's clock.
+func (t *try) at(m merchant.Merchant) time.Time {
+	return m.Now(t.result.At).UTC().Truncate(time.Millisecond)
+}
+
+// retry returns when to try a delivery again: so long after it was due, or from
+// now if that is over.
+func (t *try) retry(m merchant.Merchant, front Front, dv store.Delivery, due time.Time) (next time.Time) {
+	after, ok := front.RetryAfter(m.Live, automatic(dv.Attempts))
+	if !ok {
+		return next
+	}
+	if next = due.Add(after); next.Before(t.at(m)) {
+		next = t.at(m).Add(after)
+	}
+	return next
 }
 
 func automatic(as []store.Attempt) int {

@@ -141,3 +141,15 @@ func (s *Store) ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wa
 	slices.SortFunc(jobs, func(a, b store.Job) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
 	return jobs, int(leased) - len(jobs), nil
 }
+
+// ClaimJob implements store.Store.
+func (s *Store) ClaimJob(ctx context.Context, merchantID int64, id string, wall time.Time, lease time.Duration) (j store.Job, ok bool, err error) {
+	err = s.write(ctx, merchantID, func(t *Tx) error {
+		jobs, err := many(t, scanJob, s.sql.claimOne, toMilli(wall), toMilli(wall.Add(lease)), merchantID, id)
+		if ok = len(jobs) == 1; ok {
+			j = jobs[0]
+		}
+		return err
+	})
+	return j, ok && err == nil, err
+}

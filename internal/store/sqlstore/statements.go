@@ -6,6 +6,7 @@ type statements struct {
 	insertFact     string
 	claimDue       string
 	claimMerchant  string
+	claimOne       string
 }
 
 func newStatements(d Dialect) *statements {
@@ -30,6 +31,10 @@ values ($1, ` + d.NextFact + `, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 	select j.merchant, j.id from job j
 	where j.merchant = $4 and j.due <= $5 and j.leased_until <= $1
 	order by j.due, j.id limit $3` + d.ForUpdate + `)
+` + claim,
+
+		claimOne: `with c(m, i) as (
+	select j.merchant, j.id from job j where j.merchant = $3 and j.id = $4 and j.leased_until <= $1` + d.ForUpdate + `)
 ` + claim,
 	}
 }

@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"AdvancingMerchantIsLeftAlone", advancing},
 		{"ShiftJobs", shiftJobs},
 		{"ClaimMerchantJobs", claimMerchant},
+		{"ClaimJob", claimJob},
 
 		{"Answers", answers},
 		{"AnswerIsClaimedOnce", answerOnce},

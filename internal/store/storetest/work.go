@@ -192,6 +192,29 @@ func claimMerchant(f *fixture) {
 	equal(f, next, later)
 }
 
+func claimJob(f *fixture) {
+	f.addJobs(one, newJob("a", noon.Add(time.Hour)))
+	f.addJobs(other, newJob("b", noon))
+	claim := func(name string, at time.Time) (store.Job, bool) {
+		f.Helper()
+		j, ok, err := f.ClaimJob(f.ctx(), one, name, at, time.Minute)
+		f.must(err)
+		return j, ok
+	}
+	j, ok := claim("a", noon) // before its time
+	equal(f, ok, true)
+	want := newJob("a", noon.Add(time.Hour))
+	want.Merchant = one
+	equal(f, j, want)
+	_, ok = claim("a", noon.Add(time.Minute-time.Millisecond))
+	equal(f, ok, false)
+	_, ok = claim("b", noon)
+	equal(f, ok, false)
+	j, ok = claim("a", noon.Add(time.Minute))
+	equal(f, ok, true)
+	equal(f, j.Tries, 1)
+}
+
 func answers(f *fixture) {
 	a := store.Answer{Key: "k", Endpoint: "POST /x", Fingerprint: "f", RequestID: "req_1", Created: noon}
 	f.update(func(tx store.Tx) error { return tx.InsertAnswer(a) })

@@ -201,6 +201,11 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	if c.expand, err = c.expansions(ep); err != nil {
 		return engine.Reply{}, err
 	}
+	return c.raced(r, func() (engine.Reply, error) { return a.run(c, ep, h) })
+}
+
+// run does what a call asks for.
+func (a *API) run(c *call, ep endpoint, h http.Header) (engine.Reply, error) {
 	if ep.bytes != nil {
 		reply, contentType, err := ep.bytes(c)
 		if err == nil {

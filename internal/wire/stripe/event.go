@@ -89,11 +89,8 @@ func (a *API) emit(t *engine.Tx, m message) error {
 		if err != nil {
 			return err
 		}
-		d := store.Delivery{ID: t.NewID("whd_"), Event: eventID, Endpoint: e.row.ID, State: webhook.Pending, Created: t.At, Next: t.At, Body: encode(o)}
-		if err := t.InsertDelivery(d); err != nil {
-			return err
-		}
-		if err := t.Job("deliver:"+d.ID, webhook.Job, t.At, webhook.Payload{Front: Name, Delivery: d.ID}); err != nil {
+		d := store.Delivery{ID: t.NewID("whd_"), Event: eventID, Endpoint: e.row.ID, State: webhook.Pending, Created: t.At, Body: encode(o)}
+		if err := webhook.Plan(t, Name, m.typ, d); err != nil {
 			return err
 		}
 	}
@@ -305,7 +302,7 @@ func (a *API) Resend(t *engine.Tx, event, endpoint resource.Row) error {
 		if err := t.InsertDelivery(d); err != nil {
 			return err
 		}
-		return t.Job("deliver:"+d.ID, webhook.Job, t.At, webhook.Payload{Front: Name, Delivery: d.ID})
+		return t.Job(webhook.JobID(d.ID), webhook.Job, t.At, webhook.Payload{Front: Name, Delivery: d.ID})
 	}
 	return t.Job("resend:"+t.NewID("rs_"), webhook.Job, t.At, webhook.Payload{Front: Name, Delivery: deliveryID, Manual: true})
 }

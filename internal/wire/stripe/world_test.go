@@ -1,6 +1,7 @@
 package stripe_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/clock"
 	"github.com/ducatpay/ducat/internal/id"
+	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/pgtest"
 	"github.com/ducatpay/ducat/internal/server"
 	"github.com/ducatpay/ducat/internal/store"
@@ -137,7 +139,7 @@ func (w *world) must(r response) object {
 // control calls the control API.
 func (w *world) control(method, path, body string) object {
 	w.t.Helper()
-	status, o := w.on.Control(w.t, http.Header{"Authorization": {"Bearer " + w.key}}, method, path, body)
+	status, o := w.controlAny(method, path, body)
 	if status != 200 {
 		w.t.Fatalf("control %s: %d %v", path, status, o)
 	}
@@ -147,8 +149,30 @@ func (w *world) control(method, path, body string) object {
 // controlStatus calls the control API and returns the status only.
 func (w *world) controlStatus(method, path, body string) int {
 	w.t.Helper()
-	status, _ := w.on.Control(w.t, http.Header{"Authorization": {"Bearer " + w.key}}, method, path, body)
+	status, _ := w.controlAny(method, path, body)
 	return status
+}
+
+// controlAny calls the control API, which may refuse.
+func (w *world) controlAny(method, path, body string) (int, object) {
+	w.t.Helper()
+	return w.on.Control(w.t, http.Header{"Authorization": {"Bearer " + w.key}}, method, path, body)
+}
+
+// liveKey provisions a live account and returns its key.
+func (w *world) liveKey(account string) string {
+	w.t.Helper()
+	ctx := context.Background()
+	m := merchant.NewSandbox(account, start)
+	m.ID, m.Live = merchant.IDFor(m.Account, true), true
+	if err := w.store.CreateMerchant(ctx, m); err != nil {
+		w.t.Fatal(err)
+	}
+	key := "sk_live_" + keys.Random(40)
+	if err := w.store.PutCredential(ctx, store.Credential{Hash: merchant.KeyHash(key), Merchant: m.ID, Kind: "secret", Created: start}); err != nil {
+		w.t.Fatal(err)
+	}
+	return key
 }
 
 // advance moves the world's clock, doing what falls due.
