@@ -47,10 +47,10 @@ type Front interface {
 
 // Engine runs use cases.
 type Engine struct {
-	Store  store.Store
-	Clock  clock.Clock
-	IDs    *id.Source
-	Log    *slog.Logger
+	Store store.Store
+	Clock clock.Clock
+	IDs   *id.Source
+	Log   *slog.Logger
 	// Deliver makes the next attempt to deliver a message at once, and returns
 	// when it is over. Set before serving.
 	Deliver func(ctx context.Context, m Message)
