@@ -159,13 +159,7 @@ func (t *Tx) CancelPayout(k PayoutKeeper, id string) error {
 // lockFunds makes transactions that take out the merchant's money, or decide
 // about it, follow one another: each writes the merchant's row, in the version
 // it read. It comes before balances and payouts are read.
-func (t *Tx) lockFunds() error {
-	if err := t.UpdateMerchant(t.Who); err != nil {
-		return err
-	}
-	t.Who.Version++
-	return nil
-}
+func (t *Tx) lockFunds() error { return t.UpdateMerchant(t.Who) }
 
 // payoutBack makes a payout's money available again.
 func (t *Tx) payoutBack(k PayoutKeeper, p Payout, to PayoutState) error {
