@@ -19,7 +19,7 @@ import (
 	"sync"
 )
 
-//go:generate go run ./bundle
+//go:generate go run generate.go
 
 var (
 	//go:embed dist/library.js
@@ -193,4 +193,3 @@ func (h *Handler) serveFrame(w http.ResponseWriter, kind string) {
 		"connect-src 'self' https://api.stripe.com; frame-src 'self' https://api.stripe.com https://hooks.stripe.com; form-action 'none'; base-uri 'none'; frame-ancestors *")
 	_ = document.Execute(w, map[string]string{"Kind": kind, "Build": h.build})
 }
-

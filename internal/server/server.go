@@ -19,6 +19,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/clock"
 	"github.com/ducatpay/ducat/internal/control"
+	"github.com/ducatpay/ducat/internal/elements"
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/hosted"
 	"github.com/ducatpay/ducat/internal/id"
@@ -111,8 +112,20 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /{$}", srv.welcome)
 	mux.Handle("/", api)
-	srv.Handler = srv.logged(srv.recovered(uncleaned(mux, api)))
+	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL}), uncleaned(mux, api))))
 	return srv
+}
+
+// library serves the browser library's own paths, one of which has any word in
+// its first place.
+func library(h *elements.Handler, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if elements.Serves(r.URL.Path) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // uncleaned keeps the mux from answering a path with doubled slashes or dots by

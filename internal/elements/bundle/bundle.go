@@ -1,35 +1,14 @@
-// Command bundle builds the browser library's files out of their TypeScript
-// sources: `go generate ./internal/elements`. The built files are committed, so
-// that building the product takes Go alone; a test checks that they are current.
-package main
+// Package bundle builds the browser library's files out of their TypeScript
+// sources. The built files are committed, so that building the product takes Go
+// alone; a test checks that they are current.
+package bundle
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/evanw/esbuild/pkg/api"
 )
-
-func main() {
-	if err := run("."); err != nil {
-		fmt.Fprintln(os.Stderr, "bundle:", err)
-		os.Exit(1)
-	}
-}
-
-func run(dir string) error {
-	files, err := Build(dir)
-	if err != nil {
-		return err
-	}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, "dist", name), content, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // entries are the files to build and what they are built from.
 var entries = map[string]string{
