@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -21,10 +22,20 @@ import (
 // add locks, a pool and conversions that a single owner has no use for.
 type conn struct {
 	raw      driver.Conn
-	prepared map[string]driver.Stmt
+	prepared map[string]*statement
+	args     []driver.NamedValue // of the statement that runs
 
 	wrote      bool          // a statement that may write ran
 	statements atomic.Uint64 // how many ran
+}
+
+// statement is a prepared text.
+type statement struct {
+	exec  driver.StmtExecContext
+	query driver.StmtQueryContext
+	close func() error
+	order []int // which argument, from 0, stands in each place
+	reads bool  // it writes nothing
 }
 
 // preparedMax bounds the cache; the statements are a fixed set well below it.
@@ -39,7 +50,7 @@ func openConn(ctx context.Context, dsn string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{raw: raw, prepared: map[string]driver.Stmt{}}, nil
+	return &conn{raw: raw, prepared: map[string]*statement{}}, nil
 }
 
 func (c *conn) close() error {
@@ -49,35 +60,69 @@ func (c *conn) close() error {
 
 func (c *conn) forget() {
 	for _, s := range c.prepared {
-		_ = s.Close()
+		_ = s.close()
 	}
 	clear(c.prepared)
 }
 
-func (c *conn) prepare(sql string) (driver.Stmt, error) {
+func (c *conn) prepare(sql string) (*statement, error) {
 	if s, ok := c.prepared[sql]; ok {
 		return s, nil
 	}
 	if len(c.prepared) >= preparedMax {
 		c.forget()
 	}
-	s, err := c.raw.Prepare(sql)
+	text, order := positional(sql)
+	raw, err := c.raw.Prepare(text)
 	if err != nil {
 		return nil, err
+	}
+	s := &statement{
+		exec: raw.(driver.StmtExecContext), query: raw.(driver.StmtQueryContext), close: raw.Close,
+		order: order, reads: strings.HasPrefix(sql, "select "),
 	}
 	c.prepared[sql] = s
 	return s, nil
 }
 
-func named(args []any) []driver.NamedValue {
-	vs := make([]driver.NamedValue, len(args))
-	for i, a := range args {
-		vs[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
-		if b, ok := a.([]byte); ok && len(b) == 0 {
-			vs[i].Value = nil
+// positional turns $1, $2, … into the ? that the driver binds without looking
+// names up, and returns which argument each of them takes.
+func positional(sql string) (text string, order []int) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(sql, "$")
+		b.WriteString(before)
+		if !found {
+			return b.String(), order
 		}
+		digits := rest[:len(rest)-len(strings.TrimLeft(rest, "0123456789"))]
+		n, err := strconv.Atoi(digits)
+		if err != nil {
+			b.WriteByte('$')
+		} else {
+			b.WriteByte('?')
+			order = append(order, n-1)
+		}
+		sql = rest[len(digits):]
 	}
-	return vs
+}
+
+// bind returns the arguments in the order the driver wants them; they are good
+// until the next call.
+func (c *conn) bind(s *statement, args []any) ([]driver.NamedValue, error) {
+	vs := c.args[:0]
+	for i, n := range s.order {
+		if n < 0 || n >= len(args) {
+			return nil, fmt.Errorf("sqlite: %d arguments, and one more is wanted: $%d", len(args), n+1)
+		}
+		v := args[n]
+		if b, ok := v.([]byte); ok && len(b) == 0 {
+			v = nil
+		}
+		vs = append(vs, driver.NamedValue{Ordinal: i + 1, Value: v})
+	}
+	c.args = vs
+	return vs, nil
 }
 
 // control runs a statement that begins, ends or undoes a transaction.
@@ -92,17 +137,27 @@ func (c *conn) control(sql string) error {
 // becomes of the request: they take microseconds, and the connection belongs to
 // a whole group of requests.
 func (c *conn) ExecNow(sql string, args ...any) (int64, error) {
-	s, err := c.prepare(sql)
+	s, vs, err := c.start(sql, args)
 	if err != nil {
-		return 0, translate(err)
+		return 0, err
 	}
-	c.wrote = true
-	c.statements.Add(1)
-	r, err := s.(driver.StmtExecContext).ExecContext(context.Background(), named(args))
+	r, err := s.exec.ExecContext(context.Background(), vs)
 	if err != nil {
 		return 0, translate(err)
 	}
 	return r.RowsAffected()
+}
+
+// start prepares a statement that is to run at once.
+func (c *conn) start(sql string, args []any) (*statement, []driver.NamedValue, error) {
+	s, err := c.prepare(sql)
+	if err != nil {
+		return nil, nil, translate(err)
+	}
+	c.wrote = c.wrote || !s.reads
+	c.statements.Add(1)
+	vs, err := c.bind(s, args)
+	return s, vs, err
 }
 
 // Exec implements sqlstore.Conn.
@@ -125,13 +180,11 @@ func (c *conn) Lock(sqlstore.Lock, int64, string) error { return nil }
 
 // Query implements sqlstore.Conn.
 func (c *conn) Query(sql string, args ...any) (sqlstore.Rows, error) {
-	s, err := c.prepare(sql)
+	s, vs, err := c.start(sql, args)
 	if err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
-	c.wrote = c.wrote || !strings.HasPrefix(sql, "select ")
-	c.statements.Add(1)
-	r, err := s.(driver.StmtQueryContext).QueryContext(context.Background(), named(args))
+	r, err := s.query.QueryContext(context.Background(), vs)
 	if err != nil {
 		return nil, translate(err)
 	}
