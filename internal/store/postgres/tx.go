@@ -80,6 +80,9 @@ func (t *tx) Lock(l sqlstore.Lock, merchant int64, id string) error {
 	return nil
 }
 
+// Memory implements sqlstore.Conn: other nodes write too.
+func (t *tx) Memory() *sqlstore.Memory { return nil }
+
 // Query implements sqlstore.Conn.
 func (t *tx) Query(sql string, args ...any) (sqlstore.Rows, error) {
 	t.add(sql, args)

@@ -25,6 +25,9 @@ type conn struct {
 	prepared map[string]*statement
 	args     []driver.NamedValue // of the statement that runs
 
+	memory *sqlstore.Memory // of the connection that writes
+	others int64            // the database's count of others' commits, when it was last looked at
+
 	wrote      bool          // a statement that may write ran
 	statements atomic.Uint64 // how many ran
 }
@@ -123,6 +126,31 @@ func (c *conn) bind(s *statement, args []any) ([]driver.NamedValue, error) {
 	}
 	c.args = vs
 	return vs, nil
+}
+
+// Memory implements sqlstore.Conn.
+func (c *conn) Memory() *sqlstore.Memory { return c.memory }
+
+// notice forgets what was remembered if another process, such as ducat keys
+// create, has written since. It is called at the beginning of a transaction,
+// after which nobody else can.
+func (c *conn) notice() error {
+	r, err := c.Query(`pragma data_version`)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var n int64
+	if r.Next() {
+		if err := r.Scan(&n); err != nil {
+			return err
+		}
+	}
+	if n != c.others {
+		c.memory.Forget()
+		c.others = n
+	}
+	return r.Err()
 }
 
 // control runs a statement that begins, ends or undoes a transaction.

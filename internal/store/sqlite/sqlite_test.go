@@ -145,6 +145,37 @@ func TestCommitsAreShared(t *testing.T) {
 	}
 }
 
+// TestOthersWrite has another process, here a store of its own on the same file,
+// change what the first one may remember.
+func TestOthersWrite(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ducat.db")
+	here := withMerchant(t, open(t, path))
+	there := open(t, path)
+	rename := func(s *Store, from, to string) {
+		t.Helper()
+		err := s.Update(t.Context(), 1, func(tx store.Tx) error {
+			m, err := tx.Merchant()
+			if m.Profile.Name != from {
+				t.Errorf("the name is %q, want %q", m.Profile.Name, from)
+			}
+			if m.Profile.Name = to; from != to {
+				err = errors.Join(err, tx.UpdateMerchant(m))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename(here, "", "a")
+	rename(here, "a", "a")
+	rename(there, "a", "b")
+	rename(there, "b", "b")
+	rename(here, "b", "c")
+	rename(there, "c", "d")
+}
+
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)

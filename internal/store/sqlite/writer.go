@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"github.com/ducatpay/ducat/internal/store/sqlstore"
 )
 
 const (
@@ -92,6 +94,7 @@ type writer struct {
 }
 
 func startWriter(c *conn, d *disk) *writer {
+	c.memory = &sqlstore.Memory{}
 	w := &writer{
 		conn: c, disk: d, full: time.NewTimer(groupTime),
 		queue: make(chan *update, queueMax), stop: make(chan struct{}), stopped: make(chan struct{}),
@@ -219,8 +222,18 @@ func (w *writer) join(u *update) {
 }
 
 func (w *writer) begin(careful bool) {
-	w.careful, w.conn.wrote = careful, false
-	w.broken = w.conn.control("begin immediate")
+	w.careful = careful
+	if w.broken = w.conn.control("begin immediate"); w.broken == nil {
+		w.broken = w.conn.notice()
+	}
+	w.conn.wrote = false
+}
+
+// rollback undoes the group. It fails, and need not do more, if the database
+// did so itself.
+func (w *writer) rollback() {
+	_ = w.conn.control("rollback")
+	w.conn.memory.Forget()
 }
 
 // together runs an update without a savepoint of its own. If it fails before it
@@ -239,7 +252,7 @@ func (w *writer) together(u *update) {
 }
 
 func (w *writer) again() {
-	_ = w.conn.control("rollback") // fails if the database did so itself
+	w.rollback()
 	w.begin(true)
 	for _, m := range w.members {
 		if w.broken == nil && !m.abandoned() {
@@ -256,6 +269,7 @@ func (w *writer) apart(u *update) {
 	defer func() {
 		if u.err != nil {
 			w.broken = w.conn.control("rollback to u")
+			w.conn.memory.Forget()
 		}
 		if w.broken == nil {
 			w.broken = w.conn.control("release u")
@@ -284,7 +298,7 @@ func (w *writer) commit() {
 		w.commits.Add(1)
 		w.updates.Add(uint64(len(g.members)))
 	} else {
-		_ = w.conn.control("rollback")
+		w.rollback()
 		g.fail(fmt.Errorf("sqlite: commit: %w", err))
 	}
 	w.disk.groups <- g

@@ -52,10 +52,52 @@ func (c *profileCache) decode(merchantID int64, text string, p *merchant.Profile
 		}
 		place.Store(d)
 	}
-	// The caller may change what it gets.
-	*p = d.profile
-	p.ExtraCurrencies, p.MethodsOff, p.Settings = slices.Clone(p.ExtraCurrencies), slices.Clone(p.MethodsOff), maps.Clone(p.Settings)
+	*p = cloned(d.profile)
 	return nil
+}
+
+// cloned returns a profile that its receiver may change.
+func cloned(p merchant.Profile) merchant.Profile {
+	p.ExtraCurrencies, p.MethodsOff, p.Settings = slices.Clone(p.ExtraCurrencies), slices.Clone(p.MethodsOff), maps.Clone(p.Settings)
+	return p
+}
+
+// Memory keeps merchants from one transaction to the next, for a connection
+// that alone changes the database. Its engine lets it forget everything when a
+// transaction is undone, or when somebody else turns out to have written.
+type Memory struct{ merchants map[int64]merchant.Merchant }
+
+// memoryMax bounds how many merchants are kept.
+const memoryMax = 1024
+
+// Forget empties the memory.
+func (m *Memory) Forget() { clear(m.merchants) }
+
+func (m *Memory) merchant(id int64) (merchant.Merchant, bool) {
+	if m == nil {
+		return merchant.Merchant{}, false
+	}
+	who, ok := m.merchants[id]
+	who.Profile = cloned(who.Profile)
+	return who, ok
+}
+
+func (m *Memory) keep(who merchant.Merchant) {
+	if m == nil {
+		return
+	}
+	if m.merchants == nil || len(m.merchants) >= memoryMax {
+		m.merchants = map[int64]merchant.Merchant{}
+	}
+	who.Profile = cloned(who.Profile)
+	m.merchants[who.ID] = who
+}
+
+// changed forgets a merchant that is being written.
+func (m *Memory) changed(id int64) {
+	if m != nil {
+		delete(m.merchants, id)
+	}
 }
 
 func encodeProfile(p merchant.Profile) (string, error) {
@@ -65,7 +107,17 @@ func encodeProfile(p merchant.Profile) (string, error) {
 
 // Merchant implements store.Reader.
 func (t *Tx) Merchant() (merchant.Merchant, error) {
-	return one(t, scanMerchant, `select `+merchantColumns+` from merchant where id = $1`, t.merchant)
+	if t.err != nil {
+		return merchant.Merchant{}, t.err
+	}
+	if m, ok := t.conn.Memory().merchant(t.merchant); ok {
+		return m, nil
+	}
+	m, err := one(t, scanMerchant, `select `+merchantColumns+` from merchant where id = $1`, t.merchant)
+	if err == nil {
+		t.conn.Memory().keep(m)
+	}
+	return m, err
 }
 
 // UpdateMerchant implements store.Tx.
@@ -74,6 +126,7 @@ func (t *Tx) UpdateMerchant(m merchant.Merchant) error {
 	if err != nil {
 		return t.fail(err)
 	}
+	t.conn.Memory().changed(t.merchant)
 	return t.execOne(`update merchant set clock_offset = $3, profile = $4, version = version + 1 where id = $1 and version = $2`,
 		t.merchant, m.Version, int64(m.Offset), profile)
 }

@@ -36,6 +36,9 @@ type Conn interface {
 	// Lock takes a lock that is held until the transaction ends. An engine with
 	// one writer at a time has nothing to do.
 	Lock(l Lock, merchant int64, id string) error
+	// Memory is what the connection remembers of former transactions; nil if
+	// others can change the database between them.
+	Memory() *Memory
 }
 
 // Lock says what is locked.

@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}{
 		{"MigrateTwice", migrateTwice},
 		{"Merchants", merchants},
+		{"MerchantIsCurrent", merchantIsCurrent},
 		{"Credentials", credentials},
 		{"Settings", settings},
 		{"ClearMerchant", clearMerchant},

@@ -52,6 +52,39 @@ func merchants(f *fixture) {
 	equal(f, ids, []int64{one, other})
 }
 
+// merchantIsCurrent looks at a merchant from updates before, in and after
+// transactions that change it, kept and undone ones.
+func merchantIsCurrent(f *fixture) {
+	name := func(tx store.Tx) string {
+		m, err := tx.Merchant()
+		f.must(err)
+		return m.Profile.Name
+	}
+	rename := func(tx store.Tx, to string) {
+		m, err := tx.Merchant()
+		f.must(err)
+		m.Profile.Name = to
+		f.must(tx.UpdateMerchant(m))
+		equal(f, name(tx), to)
+	}
+	first := newMerchant(one).Profile.Name
+	f.update(func(tx store.Tx) error { equal(f, name(tx), first); return nil })
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { rename(tx, "Undone"); return errRefused }), errRefused)
+	f.update(func(tx store.Tx) error { equal(f, name(tx), first); return nil })
+	f.update(func(tx store.Tx) error { rename(tx, "Kept"); return nil })
+	f.update(func(tx store.Tx) error { equal(f, name(tx), "Kept"); return nil })
+	f.update(func(tx store.Tx) error {
+		m, err := tx.Merchant()
+		m.Profile.Settings["changed"] = "by its receiver"
+		return err
+	})
+	f.update(func(tx store.Tx) error {
+		m, err := tx.Merchant()
+		equal(f, m.Profile.Settings, newMerchant(one).Profile.Settings)
+		return err
+	})
+}
+
 func credentials(f *fixture) {
 	c := store.Credential{Hash: []byte{0, 1, 0xff}, Merchant: one, Kind: "secret", Created: noon}
 	_, err := f.Credential(f.ctx(), c.Hash)
