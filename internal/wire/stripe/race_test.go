@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// shop is an integration: it has an order, sells it by a charge, and hears of it
+// integration is a shop: it has an order, sells it by a charge, and hears of it
 // by messages.
-type shop struct {
+type integration struct {
 	*httptest.Server
 	w        *world
 	endpoint string
@@ -34,8 +34,8 @@ type shop struct {
 	meet              chan struct{} // handlers that wait for each other
 }
 
-func newShop(t *testing.T, w *world, events string, handle func(s *shop, e object) int) *shop {
-	s := &shop{w: w, done: map[string]bool{}, state: "open", meet: make(chan struct{})}
+func newIntegration(t *testing.T, w *world, events string, handle func(s *integration, e object) int) *integration {
+	s := &integration{w: w, done: map[string]bool{}, state: "open", meet: make(chan struct{})}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		var e object
@@ -51,13 +51,13 @@ func newShop(t *testing.T, w *world, events string, handle func(s *shop, e objec
 }
 
 // leave makes room for the next shop.
-func (s *shop) leave() {
+func (s *integration) leave() {
 	s.w.t.Helper()
 	s.w.must(s.w.do("DELETE", "/v1/webhook_endpoints/"+s.endpoint, nil))
 }
 
 // together returns when two handlers are here.
-func (s *shop) together() {
+func (s *integration) together() {
 	select {
 	case s.meet <- struct{}{}:
 	case <-s.meet:
@@ -65,7 +65,7 @@ func (s *shop) together() {
 	}
 }
 
-func (s *shop) locked(fn func()) {
+func (s *integration) locked(fn func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fn()
@@ -179,7 +179,7 @@ func chargeParams(src object, more ...string) []string {
 
 func webhookFirst(t *testing.T, w *world, rule string) {
 	for careful, want := range map[bool]string{false: "open", true: "paid"} {
-		s := newShop(t, w, "charge.succeeded", func(s *shop, e object) int {
+		s := newIntegration(t, w, "charge.succeeded", func(s *integration, e object) int {
 			s.locked(func() {
 				if s.charge == about(e)["id"] || careful && about(e)["metadata"].(object)["order"] == "77" {
 					s.state = "paid"
@@ -203,7 +203,7 @@ func webhookFirst(t *testing.T, w *world, rule string) {
 }
 
 func webhookLate(t *testing.T, w *world, rule string) {
-	s := newShop(t, w, "charge.succeeded", func(s *shop, _ object) int {
+	s := newIntegration(t, w, "charge.succeeded", func(s *integration, _ object) int {
 		s.locked(func() {
 			if s.state == "open" {
 				s.state = "paid"
@@ -230,7 +230,7 @@ func webhookLate(t *testing.T, w *world, rule string) {
 
 func duplicate(t *testing.T, w *world, rule string) {
 	for careful, want := range map[bool]int{false: 3, true: 1} {
-		s := newShop(t, w, "charge.succeeded", func(s *shop, e object) int {
+		s := newIntegration(t, w, "charge.succeeded", func(s *integration, e object) int {
 			s.locked(func() {
 				id := e["id"].(string)
 				if !careful || !s.done[id] {
@@ -260,7 +260,7 @@ func duplicate(t *testing.T, w *world, rule string) {
 
 func duplicateAtOnce(t *testing.T, w *world, rule string) {
 	for careful, want := range map[bool]int{false: 2, true: 1} {
-		s := newShop(t, w, "charge.succeeded", func(s *shop, e object) int {
+		s := newIntegration(t, w, "charge.succeeded", func(s *integration, e object) int {
 			id, seen := e["id"].(string), false
 			s.locked(func() {
 				seen = s.done[id]
@@ -290,7 +290,7 @@ func duplicateAtOnce(t *testing.T, w *world, rule string) {
 func outOfOrder(t *testing.T, w *world, rule string) {
 	for careful, want := range map[bool]string{false: "paid", true: "refunded"} {
 		var order []string
-		s := newShop(t, w, "*", func(s *shop, e object) int {
+		s := newIntegration(t, w, "*", func(s *integration, e object) int {
 			if !strings.HasPrefix(e["type"].(string), "charge.") || strings.Count(e["type"].(string), ".") != 1 {
 				return 200
 			}
@@ -324,7 +324,7 @@ func outOfOrder(t *testing.T, w *world, rule string) {
 
 func twoAtOnce(t *testing.T, w *world, rule string) {
 	for _, careful := range []bool{false, true} {
-		s := newShop(t, w, "*", func(s *shop, e object) int {
+		s := newIntegration(t, w, "*", func(s *integration, e object) int {
 			typ := e["type"].(string)
 			if typ != "charge.succeeded" && typ != "charge.refunded" {
 				return 200
@@ -454,7 +454,7 @@ func slowAnswer(t *testing.T, w *world, rule string) {
 }
 
 func returnIsNotPayment(t *testing.T, w *world, rule string) {
-	s := newShop(t, w, "*", func(*shop, object) int { return 200 })
+	s := newIntegration(t, w, "*", func(*integration, object) int { return 200 })
 	w.race(rule)
 	src := w.source()
 	to := w.decide(src, "decline")
