@@ -53,6 +53,7 @@ type cli struct {
 	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date (serve does it too)."`
 	Verify  verifyCmd  `cmd:"" help:"Recompute the ledger and all invariants; exit 1 naming the first difference."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+	Trust   trustCmd   `cmd:"" help:"Print how clients can trust the local certificate and reach this server under the providers' names."`
 	Keys    keysCmd    `cmd:"" help:"Provision keys of an account, live ones included."`
 }
 
@@ -104,6 +105,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 type serveCmd struct {
 	database  `embed:""`
+	secure    `embed:""`
 	Listen    string `help:"Address to listen on." default:"127.0.0.1:12111" env:"DUCAT_LISTEN"`
 	PublicURL string `name:"public-url" help:"Address under which payers and merchants reach this server; default http://<listen>." env:"DUCAT_PUBLIC_URL"`
 	Sandbox   bool   `help:"Let any well-formed test key open a world of its own." default:"true" negatable:"" env:"DUCAT_SANDBOX"`
@@ -147,6 +149,10 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	if base == "" {
 		base = "http://" + reachable(ln.Addr())
 	}
+	tlsLn, tlsConfig, err := c.secure.listen()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	log := c.logger(out.err)
 	srv := server.New(s, server.Config{BaseURL: base, Sandbox: c.Sandbox, Log: log, Clock: clock.Wall{}, IDs: id.System()})
 	hs := &http.Server{
@@ -159,9 +165,10 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	jobs, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	finished := make(chan struct{})
 	go func() { srv.Runner.Run(jobs); close(finished) }()
-	served := make(chan error, 1)
+	served := make(chan error, 2)
+	serveTLS(hs, tlsLn, tlsConfig, served)
 	go func() { served <- hs.Serve(ln) }()
-	c.greet(out.out, base)
+	c.greet(out.out, base, tlsLn)
 	select {
 	case err = <-served:
 	case <-ctx.Done():
@@ -198,7 +205,7 @@ func (c *serveCmd) logger(w io.Writer) *slog.Logger {
 }
 
 // greet tells what is running and what to do first.
-func (c *serveCmd) greet(w io.Writer, base string) {
+func (c *serveCmd) greet(w io.Writer, base string, tlsLn net.Listener) {
 	fmt.Fprintf(w, `Ducat %s
   database   %s
   Stripe     %s/v1
@@ -206,6 +213,9 @@ func (c *serveCmd) greet(w io.Writer, base string) {
   metrics    %s/metrics
 
 `, buildVersion(), c.safe(), base, base, base)
+	if tlsLn != nil {
+		fmt.Fprintf(w, "  HTTPS      https://%s, also for the providers' host names: ducat trust says how\n\n", reachable(tlsLn.Addr()))
+	}
 	if c.Sandbox {
 		fmt.Fprintf(w, `Any secret test key, sk_test_ and at least eight letters or digits, is a world of
 its own; pk_test_ with the same ending is its publishable key. The keys that

@@ -4,9 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -69,11 +74,13 @@ func TestServe(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	db := "sqlite:" + filepath.Join(t.TempDir(), "a.db")
+	trusted := filepath.Join(t.TempDir(), "ca")
 	pr, pw := io.Pipe()
 	var log bytes.Buffer
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--db", db, "--log-format", "json"}, pw, &log)
+		done <- run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--db", db, "--log-format", "json",
+			"--tls", "--tls-listen", "127.0.0.1:0", "--tls-dir", trusted}, pw, &log)
 		pw.Close()
 	}()
 	lines := bufio.NewScanner(pr)
@@ -117,6 +124,7 @@ func TestServe(t *testing.T) {
 	if s, b, _ := get("/"); s != 200 || !strings.Contains(b, "Ducat is running") {
 		t.Errorf("welcome %d %q", s, b)
 	}
+	speaksTLS(t, greeting, trusted)
 	if out, err := command(t, "serve", "--listen", "127.0.0.1:0", "--db", db); err == nil || !strings.Contains(err.Error(), "is using the database") {
 		t.Errorf("a second server on the same file: %q, %v", out, err)
 	}
@@ -129,5 +137,51 @@ func TestServe(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), `"request_id":"`+h.Get("Request-Id")+`"`) {
 		t.Errorf("no log line with the request's id %s:\n%s", h.Get("Request-Id"), log.String())
+	}
+}
+
+// speaksTLS asks the server under a provider's name, trusting nothing but what
+// ducat trust prints.
+func speaksTLS(t *testing.T, greeting, dir string) {
+	t.Helper()
+	m := regexp.MustCompile(`HTTPS +https://([^,]+),`).FindStringSubmatch(greeting)
+	if m == nil {
+		t.Fatalf("the greeting names no address for HTTPS:\n%s", greeting)
+	}
+	said, err := command(t, "trust", "--tls-dir", dir, "--address", m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"NODE_EXTRA_CA_CERTS=", "SSL_CERT_FILE=", "REQUESTS_CA_BUNDLE=", "keytool", "--host-resolver-rules=\"MAP api.stripe.com:443 " + m[1], "api.stripe.com js.stripe.com"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("ducat trust does not say %q:\n%s", want, said)
+		}
+	}
+	path := regexp.MustCompile(`NODE_EXTRA_CA_CERTS=(\S+)`).FindStringSubmatch(said)[1]
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, m[1])
+		},
+	}}
+	for _, u := range []string{"https://api.stripe.com/healthz", "https://js.stripe.com/v3/", "https://testapi.multisafepay.com/healthz", "https://open-sea-global.alipay.com/healthz"} {
+		r, err := client.Get(u)
+		if err != nil {
+			t.Errorf("%s: %v", u, err)
+			continue
+		}
+		if r.StatusCode != http.StatusOK || r.ProtoMajor != 2 {
+			t.Errorf("%s: %d over %s", u, r.StatusCode, r.Proto)
+		}
+		_ = r.Body.Close()
+	}
+	if _, err := http.Get("https://" + m[1]); err == nil {
+		t.Error("somebody who does not trust the authority was served")
 	}
 }

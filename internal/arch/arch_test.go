@@ -87,6 +87,7 @@ var table = []entry{
 	{"store/storetest", with(core, "store"), "the conformance suite judges any store, so it knows only the ports"},
 
 	{"job", with(core, "store"), "durable work is rows and a loop; what a job does is handed to it"},
+	{"localca", nil, "certificates are made without knowing what is served under them"},
 	{"safehttp", leaves, "the address policy must be judged without knowing who calls"},
 	{"webhook", with(core, "store", "safehttp", "job"), "delivery signs through an interface and knows no wire format"},
 

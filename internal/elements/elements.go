@@ -190,6 +190,6 @@ func (h *Handler) serveFrame(w http.ResponseWriter, kind string) {
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("Cache-Control", fiveMins)
 	header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' https:; font-src https: data:; img-src 'self' data:; "+
-		"connect-src 'self' https://api.stripe.com; frame-src 'self' https://api.stripe.com https://hooks.stripe.com; form-action 'none'; base-uri 'none'; frame-ancestors *")
+		"connect-src 'self' https://api.stripe.com "+h.o.BaseURL+"; frame-src 'self' https://api.stripe.com https://hooks.stripe.com "+h.o.BaseURL+"; form-action 'none'; base-uri 'none'; frame-ancestors *")
 	_ = document.Execute(w, map[string]string{"Kind": kind, "Build": h.build})
 }
