@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
@@ -18,10 +20,6 @@ const (
 	JobDispute     = "dispute"      // a dispute's deadline
 	JobDisputeOpen = "dispute_open" // a dispute the simulator was told to raise
 )
-
-// disputeDays is how long a merchant may answer: until the end of the day (UTC)
-// that many days after the dispute was opened.
-const disputeDays = 9
 
 // DisputeRefunded is why refunds that were under way fail when the payer
 // disputes the payment instead.
@@ -58,7 +56,9 @@ func (t *Tx) OpenDispute(p *payment.Payment, amount int64, reason string) (*paym
 	if !ok {
 		return nil, fault.New(fault.Conflict, "not_disputable", "The amount is more than what was captured and not refunded.")
 	}
-	deadline := t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, disputeDays+1).Add(-time.Second)
+	// Until the end of the day (UTC) that many days after it was opened.
+	days := cmp.Or(Rules(*p).DisputeDays, method.DisputeDaysDefault)
+	deadline := t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, days+1).Add(-time.Second)
 	fee := money.Of(t.Who.Profile.DisputeFeeMinor, p.Amount.Currency)
 	d := proof.Open(t.NewID("dsp_"), reason, fee, t.At, deadline)
 	if err := t.save(p); err != nil {

@@ -187,6 +187,7 @@ func (t *Tx) decide(p *payment.Payment, d rail.Decision, extra []rail.Rule) erro
 	if err != nil {
 		return err
 	}
+	req.Takes = Rules(*p).ApprovalDelay
 	req.Script = append(append([]rail.Rule(nil), extra...), req.Script...)
 	plan := sim.Decide(req, d)
 	if len(plan) == 0 {

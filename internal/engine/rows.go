@@ -26,6 +26,16 @@ func (t *Tx) Resource(kind, id string) (resource.Row, error) {
 	return r, err
 }
 
+// Fresh reads a row past what this transaction remembers of it. Who has waited
+// for a lock looks again: what was read before may be old.
+func (t *Tx) Fresh(kind, id string) (resource.Row, error) {
+	r, err := t.Tx.Resource(kind, id)
+	if err == nil {
+		t.remember(r)
+	}
+	return r, err
+}
+
 // ResourceBy implements store.Reader: the newest row with the key. Rows written
 // by this transaction are the newest.
 func (t *Tx) ResourceBy(kind, key, value string) (resource.Row, error) {

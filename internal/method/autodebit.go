@@ -87,7 +87,7 @@ var autoDebit = func() (all []Rules) {
 			Currencies: []money.Currency{d.currency}, MinimumDefault: d.min, Maximum: d.max, DailyMaximum: d.daily, Step: d.step,
 			PendingFor: time.Minute, AuthorizedFor: time.Minute, // antom §7.2; captured as it is authorised
 			RefundFor: d.refund, ReversePaid: d.reversePaid, Disputes: d.disputes, SettlesNext: true,
-			Agreement: &d.agreement,
+			ApprovalDelay: afterReturn, Agreement: &d.agreement,
 		})
 	}
 	return all

@@ -42,6 +42,13 @@ type Rules struct {
 	DailyMaximum int64      // minor units per payer and day in the settlement zone; 0: none
 	SettlesNext  bool       // proceeds are available on the day after the capture, whatever the account's settlement days
 	Agreement    *Agreement // what a standing authorisation of it is like; nil if it has none
+
+	AnyAccount    []money.Currency // beside Currencies: for accounts of every country
+	Countries     []string         // of the accounts that can take it; empty: of all
+	Redirect      bool             // the payer always approves it elsewhere
+	Reusable      bool             // the payer can let the merchant keep it for later payments
+	ApprovalDelay time.Duration    // how long after the payer's approval the simulated wallet confirms; zero: at once
+	DisputeDays   int              // how long a merchant may answer a dispute; zero: DisputeDaysDefault
 }
 
 // Agreement says what a payer's standing authorisation is like.
@@ -55,6 +62,15 @@ type Agreement struct {
 	Revocable  bool          // whether payers can withdraw in their wallet
 	Unheard    bool          // such a withdrawal is not announced to the merchant
 }
+
+// afterReturn is an ApprovalDelay longer than a redirect takes, so that a
+// merchant who looks only when the payer returns learns to wait for the
+// notification.
+const afterReturn = time.Second
+
+// DisputeDaysDefault is how long a merchant may answer a dispute unless the
+// method says otherwise.
+const DisputeDaysDefault = 9
 
 // SingleUseSource is the product in which a payer authorises one payment by
 // redirect and the merchant captures it by a separate request.
@@ -76,11 +92,12 @@ var catalogue = []Rules{{
 	CutOff:         &CutOff{Hour: 23, Minute: 45, Zone: china}, // same
 	RefundFor:      90 * 24 * time.Hour,                        // seed 000, "Disputed payments"
 	RefundDelay:    2 * time.Second,                            // reference §10.4
+	ApprovalDelay:  afterReturn,
 }}
 
 // Find returns the rules of a method in a product.
 func Find(product, method string) (Rules, bool) {
-	for _, table := range [][]Rules{catalogue, autoDebit, orders} {
+	for _, table := range [][]Rules{catalogue, autoDebit, orders, intents} {
 		for i := range table {
 			if r := &table[i]; r.Product == product && r.Method == method {
 				return *r, true
@@ -91,7 +108,7 @@ func Find(product, method string) (Rules, bool) {
 }
 
 // All returns every entry of the catalogue.
-func All() []Rules { return slices.Concat(catalogue, autoDebit, orders) }
+func All() []Rules { return slices.Concat(catalogue, autoDebit, orders, intents) }
 
 // AuthorizedUntil returns the instant at which an authorisation given at is no
 // longer good: it can be captured strictly before it. An authorisation given at
@@ -133,11 +150,25 @@ func (r Rules) MinimumFor(c money.Currency) int64 {
 	return r.MinimumDefault
 }
 
+// Takes reports whether the method exists in a currency at all. A method that
+// names no currencies takes all of them.
+func (r Rules) Takes(c money.Currency) bool {
+	return len(r.Currencies) == 0 || slices.Contains(r.Currencies, c)
+}
+
+// OpenTo reports whether an account of a country may have the method. An account
+// that settles in one of the method's currencies beside its own stands for one
+// of a country that has it.
+func (r Rules) OpenTo(country string, extra []money.Currency) bool {
+	return len(r.Countries) == 0 || slices.Contains(r.Countries, country) ||
+		slices.ContainsFunc(extra, func(c money.Currency) bool { return slices.Contains(r.Currencies, c) })
+}
+
 // Allows reports whether a merchant of a country, with a default currency and
 // further currencies it can settle in, may take this method in c. Settlement is
 // like for like: no conversion ever happens.
 func (r Rules) Allows(c money.Currency, country string, byDefault money.Currency, extra []money.Currency) bool {
-	if slices.Contains(extra, c) {
+	if len(r.Currencies) == 0 || slices.Contains(extra, c) || slices.Contains(r.AnyAccount, c) {
 		return true
 	}
 	if forced, ok := r.RegionCurrency[country]; ok {

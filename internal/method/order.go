@@ -49,7 +49,7 @@ func order(method, name string, currencies []money.Currency, pendingFor time.Dur
 	return Rules{
 		Product: Order, Method: method, Name: name, Currencies: known(currencies),
 		MinimumDefault: 1, Maximum: 99_999_999_99, PendingFor: pendingFor, AuthorizedFor: 90 * day, RefundFor: unlimited,
-		RefundAt: &CutOff{Zone: Amsterdam},
+		RefundAt: &CutOff{Zone: Amsterdam}, ApprovalDelay: afterReturn,
 	}
 }
 

@@ -23,7 +23,7 @@ type Request struct {
 	Agreement  string // the payer's standing authorisation, if there is one: nothing is left to the payer
 	Reference  string // the rail's name of the attempt, if it has given one
 	Until      time.Time
-	Takes      time.Duration // a refund, simulator only: how long the decision takes unless instructed otherwise
+	Takes      time.Duration // simulator only: how long the wallet takes to confirm, or to decide a refund, unless instructed otherwise
 	At         time.Time     // the merchant's time
 	Script     []Rule        // instructions for a simulator; live rails ignore them
 }

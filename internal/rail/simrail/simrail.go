@@ -17,11 +17,9 @@ import (
 	"github.com/ducatpay/ducat/internal/rail"
 )
 
-// ApprovalDelay is how long after the payer's approval the wallet confirms the
-// funds, unless instructed otherwise. It is longer than a redirect takes, so
-// that a merchant who looks only when the payer returns learns to wait for the
-// notification.
-const ApprovalDelay = time.Second
+// pendingDelay is how long a wallet that was told not to decide at once takes,
+// unless instructed otherwise.
+const pendingDelay = time.Second
 
 // Rail implements rail.Simulated.
 type Rail struct{}
@@ -49,7 +47,7 @@ func (Rail) Authorize(_ context.Context, r rail.Request) (rail.Outcome, error) {
 		case "redirect":
 			return rail.Outcome{Status: rail.Redirect}, nil
 		case "pending":
-			out := rail.Outcome{Status: rail.Waiting, Final: rail.Done, Reference: done.Reference, Payer: done.Payer, After: ApprovalDelay}
+			out := rail.Outcome{Status: rail.Waiting, Final: rail.Done, Reference: done.Reference, Payer: done.Payer, After: pendingDelay}
 			if rule.DelaySeconds > 0 {
 				out.After = time.Duration(rule.DelaySeconds) * time.Second
 			}
@@ -83,7 +81,7 @@ func (Rail) Decide(r rail.Request, d rail.Decision) []rail.Planned {
 		return []rail.Planned{{Notice: notice}}
 	}
 	notice.Kind, notice.Reference, notice.Payer = rail.PaymentApproved, reference(r), payer(r)
-	plan := []rail.Planned{{After: ApprovalDelay, Notice: notice}}
+	plan := []rail.Planned{{After: r.Takes, Notice: notice}}
 	rule, ok := rail.Find(r.Script, "approve")
 	if !ok {
 		return plan

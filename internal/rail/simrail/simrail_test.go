@@ -116,7 +116,7 @@ func TestDecide(t *testing.T) {
 		rule     rail.Rule
 		want     []step
 	}{
-		"Approve":        {rail.Approve, rail.Rule{}, []step{approved(time.Second)}},
+		"Approve":        {rail.Approve, rail.Rule{}, []step{approved(2 * time.Second)}},
 		"Decline":        {rail.Decline, rail.Rule{}, []step{{0, rail.PaymentRefused, "payer_declined"}}},
 		"Abort":          {rail.Abort, rail.Rule{}, []step{{0, rail.PaymentRefused, "payer_aborted"}}},
 		"Refused":        {rail.Approve, rail.Rule{On: "approve", Do: "decline"}, []step{{0, rail.PaymentRefused, "processing_error"}}},
@@ -124,7 +124,7 @@ func TestDecide(t *testing.T) {
 		"Error":          {rail.Approve, rail.Rule{On: "approve", Do: "error"}, []step{{0, rail.PaymentRefused, "processing_error"}}},
 		"Delay":          {rail.Approve, rail.Rule{On: "approve", Do: "delay", DelaySeconds: 30}, []step{approved(30 * time.Second)}},
 		"AtOnce":         {rail.Approve, rail.Rule{On: "approve", Do: "delay"}, []step{approved(0)}},
-		"Duplicate":      {rail.Approve, rail.Rule{On: "approve", Do: "duplicate", DelaySeconds: 3}, []step{approved(time.Second), approved(4 * time.Second)}},
+		"Duplicate":      {rail.Approve, rail.Rule{On: "approve", Do: "duplicate", DelaySeconds: 3}, []step{approved(2 * time.Second), approved(5 * time.Second)}},
 		"Late":           {rail.Approve, rail.Rule{On: "approve", Do: "late"}, []step{approved(time.Hour + time.Second)}},
 		"MuchLater":      {rail.Approve, rail.Rule{On: "approve", Do: "late", DelaySeconds: 60}, []step{approved(time.Hour + time.Minute)}},
 		"DeclineAnyway":  {rail.Decline, rail.Rule{On: "approve", Do: "delay", DelaySeconds: 30}, []step{{0, rail.PaymentRefused, "payer_declined"}}},
