@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/ducatpay/ducat/internal/engine"
@@ -18,8 +19,16 @@ import (
 const kindCharge = "stripe.charge"
 
 // chargeBody is what a charge's row keeps beside what the core knows.
+//
+// A charge belongs to a source, or to an attempt of a payment intent.
 type chargeBody struct {
-	Source        string            `json:"source"`
+	Source        string            `json:"source,omitempty"`
+	Intent        string            `json:"intent,omitempty"`
+	Method        string            `json:"method,omitempty"`   // id of the payment method
+	Attempt       string            `json:"attempt,omitempty"`  // of the intent's payment
+	Later         bool              `json:"later,omitempty"`    // captured by the merchant, not when authorised
+	Failed        bool              `json:"failed,omitempty"`   // made for an attempt that was refused
+	Released      int64             `json:"released,omitempty"` // authorised and given back uncaptured, in minor units
 	Customer      string            `json:"customer,omitempty"`
 	Description   string            `json:"description,omitempty"`
 	Metadata      map[string]string `json:"metadata,omitempty"`
@@ -30,13 +39,14 @@ type chargeBody struct {
 	TransferGroup string            `json:"transfer_group,omitempty"`
 	UserReport    string            `json:"user_report,omitempty"`
 	Billing       owner             `json:"billing"`
+	TaxID         string            `json:"tax_id,omitempty"`
 	Transaction   string            `json:"transaction,omitempty"` // id of its balance transaction
 }
 
 // keys are what charges can be found by.
 func (b chargeBody) keys(paymentID string) []resource.Key {
 	keys := []resource.Key{{Name: "payment", Value: paymentID}}
-	for _, k := range []resource.Key{{Name: "customer", Value: b.Customer}, {Name: "transfer_group", Value: b.TransferGroup}} {
+	for _, k := range []resource.Key{{Name: "payment_intent", Value: b.Intent}, {Name: "customer", Value: b.Customer}, {Name: "transfer_group", Value: b.TransferGroup}} {
 		if k.Value != "" {
 			keys = append(keys, k)
 		}
@@ -465,61 +475,109 @@ func captureCharge(c *call) (step, error) {
 	}, nil
 }
 
-// renderCharge fills a charge by the rules of stripe-sources §6.3.
-func (v *view) renderCharge(row resource.Row, p *payment.Payment) (obj, error) {
+// attemptOf shows a payment as it was for a charge: with the attempt the charge
+// is about, which need not be the current one.
+func (v *view) attemptOf(b chargeBody, p *payment.Payment) (payment.Payment, error) {
+	then := *p
+	if b.Attempt == "" || b.Attempt == p.Attempt.ID {
+		return then, nil
+	}
+	attempts, err := v.Attempts(p.ID)
+	if err != nil {
+		return then, err
+	}
+	for _, at := range attempts {
+		if at.ID == b.Attempt {
+			then.Attempt, then.Method, then.Amount = at, at.Method, at.Amount
+			return then, nil
+		}
+	}
+	return then, fmt.Errorf("payment %s has no attempt %s", p.ID, b.Attempt)
+}
+
+// approvedOutcome is the outcome of a charge that nobody objected to.
+func approvedOutcome() obj {
+	return obj{"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "approved_by_network", "reason": nil, "risk_level": "not_assessed", "seller_message": "Payment complete.", "type": "authorized"}
+}
+
+// refusal says why a charge failed.
+func refusal(b chargeBody, p *payment.Payment) intentError {
+	if b.Intent != "" {
+		return failureOf(p.Method, p.Attempt.Reason)
+	}
+	code, message := declineText(p.Attempt.Reason)
+	return intentError{Code: code, Decline: code, Message: message}
+}
+
+// renderCharge fills a charge by the rules of stripe-sources §6.3 and
+// stripe-payment-intents §10.1.
+func (v *view) renderCharge(row resource.Row, now *payment.Payment) (obj, error) {
 	b, err := decodeBody[chargeBody](row)
 	if err != nil {
 		return nil, err
 	}
-	src, err := v.Resource(kindSource, b.Source)
+	then, err := v.attemptOf(b, now)
 	if err != nil {
 		return nil, err
 	}
-	source, err := v.renderSource(src, p, false)
-	if err != nil {
-		return nil, err
+	p := &then
+	var source any
+	if b.Source != "" {
+		src, err := v.Resource(kindSource, b.Source)
+		if err != nil {
+			return nil, err
+		}
+		if source, err = v.renderSource(src, p, false); err != nil {
+			return nil, err
+		}
 	}
-	paid := p.State() == payment.Captured
+	captured := p.State() == payment.Captured
+	paid := captured || b.Intent != "" && !p.Attempt.AuthorizedAt.IsZero() && p.State() != payment.Declined
 	status := "failed"
 	var failureCode, failureMessage any
-	outcome := obj{"advice_code": nil, "network_advice_code": nil, "network_decline_code": nil, "network_status": "approved_by_network", "reason": nil, "risk_level": "not_assessed", "seller_message": "Payment complete.", "type": "authorized"}
+	outcome := approvedOutcome()
+	if p.Method == "card" {
+		outcome["risk_level"], outcome["risk_score"] = "normal", 32
+	}
 	var receipt any
+	if captured {
+		receipt = v.api.config.BaseURL + "/pay/receipts/" + engine.ReceiptToken(v.merchant, *p)
+	}
 	switch {
 	case paid:
-		receipt = v.api.config.BaseURL + "/pay/receipts/" + engine.ReceiptToken(v.merchant, *p)
 		status = "succeeded"
 	case p.State() == payment.Declined:
-		code, text := declineText(p.Attempt.Reason)
-		failureCode, failureMessage = code, text
-		outcome["network_status"], outcome["reason"], outcome["seller_message"], outcome["type"] = "declined_by_network", code, text, "issuer_declined"
+		e := refusal(b, p)
+		failureCode, failureMessage = e.Code, e.Message
+		outcome["network_status"], outcome["reason"], outcome["seller_message"], outcome["type"] = "declined_by_network", firstOf(e.Decline, e.Code), e.Message, "issuer_declined"
+		outcome["advice_code"] = nullable(e.Advice)
 	default:
 		status = "pending" // the wallet's word is awaited
 	}
-	billing := obj{"address": renderAddress(orEmpty(b.Billing.Address)), "email": nullable(b.Billing.Email), "name": nullable(b.Billing.Name), "phone": nullable(b.Billing.Phone)}
-	if since(v.version, versionRecentMembers) {
-		billing["tax_id"] = nil
+	details, err := v.methodDetails(b, p)
+	if err != nil {
+		return nil, err
 	}
-	wallet := obj{"fingerprint": nil, "transaction_id": nullable(p.Attempt.Reference)}
-	if p.Attempt.Payer != "" {
-		wallet["buyer_id"], wallet["fingerprint"] = p.Attempt.Payer, fingerprint(v.merchant.Account, p.Attempt.Payer)
+	refunded, taken := b.Released, int64(0)
+	disputed := false
+	if captured {
+		refunded, taken, disputed = refunded+p.RefundedAmount().Minor, p.CapturedAmount().Minor, p.Dispute() != ""
 	}
-	refunded := p.RefundedAmount().Minor
-	captured := p.CapturedAmount().Minor
 	fraud := obj{}
 	if b.UserReport != "" {
 		fraud["user_report"] = b.UserReport
 	}
 	o := obj{
-		"id": row.ID, "object": "charge", "amount": p.Amount.Minor, "amount_captured": captured, "amount_refunded": refunded,
+		"id": row.ID, "object": "charge", "amount": p.Amount.Minor, "amount_captured": taken, "amount_refunded": refunded,
 		"application": nil, "application_fee": nil, "application_fee_amount": nil, "balance_transaction": nullable(b.Transaction),
-		"billing_details": billing, "calculated_statement_descriptor": nil, "captured": paid, "created": row.Created.Unix(),
-		"currency": p.Amount.Currency.Lower(), "customer": nullable(b.Customer), "description": nullable(b.Description), "disputed": p.Dispute() != "",
+		"billing_details": methodBody{Billing: b.Billing, TaxID: b.TaxID}.billing(v), "calculated_statement_descriptor": nil, "captured": captured, "created": row.Created.Unix(),
+		"currency": p.Amount.Currency.Lower(), "customer": nullable(b.Customer), "description": nullable(b.Description), "disputed": disputed,
 		"failure_balance_transaction": nil, "failure_code": failureCode, "failure_message": failureMessage, "fraud_details": fraud,
-		"livemode": v.merchant.Live, "metadata": b.Metadata, "on_behalf_of": nil, "outcome": outcome, "paid": paid, "payment_intent": nil,
-		"payment_method":         b.Source,
-		"payment_method_details": obj{"type": p.Method, p.Method: wallet},
+		"livemode": v.merchant.Live, "metadata": b.Metadata, "on_behalf_of": nil, "outcome": outcome, "paid": paid, "payment_intent": nullable(b.Intent),
+		"payment_method":         firstOf(b.Method, b.Source),
+		"payment_method_details": details,
 		"receipt_email":          nullable(b.ReceiptEmail), "receipt_number": nil, "receipt_url": receipt,
-		"refunded": paid && refunded == captured, "review": nil, "shipping": renderShipping(b.Shipping), "source": source, "source_transfer": nil,
+		"refunded": paid && refunded == p.Amount.Minor, "review": nil, "shipping": renderShipping(b.Shipping), "source": source, "source_transfer": nil,
 		"statement_descriptor": nullable(b.Descriptor), "statement_descriptor_suffix": nullable(b.Suffix), "status": status,
 		"transfer_data": nil, "transfer_group": nullable(b.TransferGroup),
 	}
@@ -531,7 +589,7 @@ func (v *view) renderCharge(row resource.Row, p *payment.Payment) (obj, error) {
 	}
 	if !since(v.version, versionNoRefunds) {
 		o["destination"], o["dispute"], o["order"] = nil, nil, nil
-		if p.Dispute() != "" {
+		if disputed {
 			o["dispute"] = disputeID(p.Dispute())
 		}
 		if o["refunds"], err = v.refundsOf(row.ID); err != nil {
@@ -539,6 +597,33 @@ func (v *view) renderCharge(row resource.Row, p *payment.Payment) (obj, error) {
 		}
 	}
 	return o, nil
+}
+
+// instalments is how many payments Alma's simulated payer spreads the price
+// over.
+const instalments = 3
+
+// methodDetails is what a charge says of how it was paid.
+func (v *view) methodDetails(b chargeBody, p *payment.Payment) (obj, error) {
+	switch p.Method {
+	case "alma":
+		return obj{"type": "alma", "alma": obj{"installments": obj{"count": instalments}, "transaction_id": nullable(p.Attempt.Reference)}}, nil
+	case "card":
+		row, err := v.Resource(kindPaymentMethod, b.Method)
+		if err != nil {
+			return nil, err
+		}
+		m, err := decodeBody[methodBody](row)
+		if err != nil {
+			return nil, err
+		}
+		return obj{"type": "card", "card": m.Card.details(v, b, p)}, nil
+	}
+	wallet := obj{"fingerprint": nil, "transaction_id": nullable(p.Attempt.Reference)}
+	if p.Attempt.Payer != "" {
+		wallet["buyer_id"], wallet["fingerprint"] = p.Attempt.Payer, fingerprint(v.merchant.Account, p.Attempt.Payer)
+	}
+	return obj{"type": p.Method, p.Method: wallet}, nil
 }
 
 func orEmpty(m map[string]string) map[string]string {

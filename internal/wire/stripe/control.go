@@ -32,12 +32,14 @@ func (a *API) MerchantOf(r *http.Request) (int64, error) {
 	return p.merchantID, err
 }
 
-// PaymentOf finds the core payment behind a source, a charge or a dispute.
+// PaymentOf finds the core payment behind a source, a payment intent, a charge or a dispute.
 func (a *API) PaymentOf(r store.Reader, id string) (string, error) {
 	kind := kindSource
 	switch {
-	case strings.HasPrefix(id, "py_"):
+	case strings.HasPrefix(id, "py_"), strings.HasPrefix(id, "ch_"):
 		kind = kindCharge
+	case strings.HasPrefix(id, "pi_"):
+		kind = kindIntent
 	case strings.HasPrefix(id, "dp_"):
 		kind = kindDispute
 	}

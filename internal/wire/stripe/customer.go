@@ -214,6 +214,9 @@ func deleteCustomer(c *call) (step, error) {
 					return err
 				}
 			}
+			if err := c.api.forgetAll(t, id); err != nil {
+				return err
+			}
 			return bury(t, row)
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).customer(id) },

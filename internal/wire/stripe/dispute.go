@@ -22,6 +22,7 @@ const kindDispute = "stripe.dispute"
 type disputeBody struct {
 	Core         string            `json:"core"`
 	Charge       string            `json:"charge"`
+	Intent       string            `json:"intent,omitempty"`
 	Evidence     map[string]string `json:"evidence,omitempty"`
 	Metadata     map[string]string `json:"metadata,omitempty"`
 	Submissions  int64             `json:"submissions,omitempty"`
@@ -83,8 +84,12 @@ func (a *API) disputeOpened(t *engine.Tx, f event.Fact, p *payment.Payment) erro
 	if err != nil {
 		return err
 	}
-	b := disputeBody{Core: p.Dispute(), Charge: charge.ID, Transactions: []string{txn}}
-	row := newRow(t, kindDispute, id, p.ID, encodeBody(b), resource.Key{Name: "charge", Value: charge.ID})
+	cb, err := decodeBody[chargeBody](charge)
+	if err != nil {
+		return err
+	}
+	b := disputeBody{Core: p.Dispute(), Charge: charge.ID, Intent: cb.Intent, Transactions: []string{txn}}
+	row := newRow(t, kindDispute, id, p.ID, encodeBody(b), refundKeys(refundBody{Charge: charge.ID, Intent: cb.Intent})...)
 	if err := t.InsertResource(row); err != nil {
 		return err
 	}
@@ -181,7 +186,7 @@ func (v *view) disputeObject(row resource.Row, b disputeBody, d payment.Dispute)
 	o := obj{
 		"id": row.ID, "object": "dispute", "amount": d.Amount.Minor, "balance_transaction": b.Transactions[0], "balance_transactions": txns,
 		"charge": b.Charge, "created": row.Created.Unix(), "currency": d.Amount.Currency.Lower(), "evidence": evidence, "evidence_details": details,
-		"is_charge_refundable": false, "livemode": v.merchant.Live, "metadata": b.Metadata, "payment_intent": nil, "reason": d.Reason, "status": status,
+		"is_charge_refundable": false, "livemode": v.merchant.Live, "metadata": b.Metadata, "payment_intent": nullable(b.Intent), "reason": d.Reason, "status": status,
 	}
 	if since(v.version, versionRecentMembers) {
 		o["enhanced_eligibility_types"] = []any{}

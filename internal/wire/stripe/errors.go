@@ -3,6 +3,7 @@ package stripe
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type wireError struct {
 	kind    string // of the row that is missing here and may exist in the other mode
 	id      string
 	keep    bool // stored under the idempotency key: execution had begun
+	more    obj  // further attributes: the objects concerned
 }
 
 // Error implements error.
@@ -67,6 +69,7 @@ func (e *wireError) envelope(requestID, logBase string, at time.Time) []byte {
 			o[k] = v
 		}
 	}
+	maps.Copy(o, e.more)
 	if requestID != "" {
 		o["request_log_url"] = fmt.Sprintf("%s/portal/logs/%s?t=%d", logBase, requestID, at.Unix())
 	}
@@ -99,8 +102,6 @@ func translate(err error) *wireError {
 	case "processing_error":
 		// stripe-sources §3.3: the seed asks that the creation be retried.
 		return &wireError{status: 500, typ: "api_error", code: "processing_error", retry: "true", message: "An unexpected error occurred preventing us from creating the source. Please retry the creation."}
-	case "refund_window":
-		return invalid("charge_not_refundable", "charge", "This payment is too old to be refunded. It has passed its 90-day refund window.").kept()
 	}
 	switch f.Kind {
 	case fault.Invalid:

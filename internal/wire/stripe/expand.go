@@ -15,6 +15,8 @@ const expandDepth = 4
 // they name, and which hold lists that are shown on demand.
 var expandable = map[string]map[string]string{
 	"source":              {},
+	"payment_intent":      {"application": "", "customer": "customer", "latest_charge": "charge", "on_behalf_of": "", "payment_method": "payment_method", "review": ""},
+	"payment_method":      {"customer": "customer"},
 	"customer":            {"default_source": "source", "sources": "", "test_clock": ""},
 	"charge":              {"balance_transaction": "balance_transaction", "refunds": "refunds", "customer": "customer", "payment_intent": "payment_intent", "application": "", "application_fee": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "", "failure_balance_transaction": "balance_transaction"},
 	"refund":              {"charge": "charge", "balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "source_transfer_reversal": "", "transfer_reversal": ""},
@@ -178,6 +180,10 @@ func (v *view) byID(ref string) (obj, error) {
 		return v.customer(ref)
 	case "src":
 		return v.source(ref, false)
+	case "pi":
+		return v.intent(ref)
+	case "pm":
+		return v.paymentMethod(ref)
 	case "dp":
 		return v.dispute(ref)
 	case "po":

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,20 +24,11 @@ func (a *API) Name() string { return Name }
 // and their deliveries (stripe-sources §12.3).
 func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Refund) error {
 	switch f.Kind {
-	case event.Authorized:
-		return a.sourceEvent(t, "source.chargeable", p)
-	case event.Declined:
-		return a.sourceEvent(t, "source.failed", p)
-	case event.Expired:
-		return a.sourceEvent(t, "source.canceled", p)
-	case event.Captured:
-		return a.captured(t, f, p)
-	case event.CaptureDeclined:
-		row, err := t.ResourceBy(kindCharge, "payment", p.ID)
-		if err != nil {
-			return err
+	case event.Authorized, event.Declined, event.Expired, event.Captured, event.CaptureDeclined:
+		if p.Kind == kindIntent {
+			return a.tellIntent(t, f, p)
 		}
-		return a.chargeEvent(t, "charge.failed", row, p)
+		return a.tellSource(t, f, p)
 	case event.RefundCreated:
 		return a.refundCreated(t, p, r)
 	case event.RefundSucceeded:
@@ -52,6 +44,25 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 	case event.Voided, event.FundsAvailable:
 	}
 	return nil
+}
+
+// tellSource writes what must be written with a fact about a source's payment.
+func (a *API) tellSource(t *engine.Tx, f event.Fact, p *payment.Payment) error {
+	switch f.Kind {
+	case event.Authorized:
+		return a.sourceEvent(t, "source.chargeable", p)
+	case event.Declined:
+		return a.sourceEvent(t, "source.failed", p)
+	case event.Expired:
+		return a.sourceEvent(t, "source.canceled", p)
+	case event.Captured:
+		return a.captured(t, f, p)
+	}
+	row, err := t.ResourceBy(kindCharge, "payment", p.ID)
+	if err != nil {
+		return err
+	}
+	return a.chargeEvent(t, "charge.failed", row, p)
 }
 
 // TellMerchant announces funds that became available.
@@ -92,17 +103,9 @@ func (a *API) captured(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 	if err != nil {
 		return err
 	}
-	if b.Transaction, err = book(t, transactionBody{
-		Type: "payment", Category: "charge", Source: row.ID, Description: b.Description,
-		Currency: f.Amount.Currency, Amount: f.Amount.Minor, Fee: f.Fee.Minor, AvailableOn: f.Due,
-	}); err != nil {
+	if err := bookCharge(t, &row, b, f, p.Method); err != nil {
 		return err
 	}
-	row.Body = encodeBody(b)
-	if err := t.UpdateResource(row); err != nil {
-		return err
-	}
-	row.Version++
 	return a.chargeEvent(t, "charge.succeeded", row, p)
 }
 
@@ -134,7 +137,7 @@ func (a *API) refundCreated(t *engine.Tx, p *payment.Payment, r *payment.Refund)
 		description += " (" + cb.Description + ")"
 	}
 	if b.Transaction, err = book(t, transactionBody{
-		Type: "payment_refund", Category: "refund", Source: r.ID, Description: description,
+		Type: refundType(p.Method), Category: "refund", Source: r.ID, Description: description,
 		Currency: r.Amount.Currency, Amount: -r.Amount.Minor, AvailableOn: t.At,
 	}); err != nil {
 		return err
@@ -161,6 +164,14 @@ func (a *API) refundCreated(t *engine.Tx, p *payment.Payment, r *payment.Refund)
 		return err
 	}
 	return a.refundEvent(t, "refund.created", r, nil)
+}
+
+// refundType is the type of a refund's balance transaction.
+func refundType(typ string) string {
+	if typ == "card" {
+		return "refund"
+	}
+	return "payment_refund"
 }
 
 // refundEvent emits an event about a refund; the refund.* types exist for every
@@ -204,12 +215,15 @@ func (a *API) refundFailed(t *engine.Tx, _ *payment.Payment, r *payment.Refund) 
 	return a.refundChanged(t, r, true)
 }
 
-// reserved are the parameters a return URL gets (stripe-sources §4.8), in the
-// order seen on the wire.
-var reserved = []string{"client_secret", "livemode", "source"}
+// param is a parameter a return URL gets.
+type param struct{ name, value string }
 
-// ReturnTo implements engine.Front.
+// ReturnTo implements engine.Front. Parameters come in the order seen on the
+// wire (stripe-sources §4.8, stripe-payment-intents §6.5).
 func (a *API) ReturnTo(r store.Reader, p payment.Payment) (string, []engine.Detail, error) {
+	if p.Kind == kindIntent {
+		return a.intentReturn(r, p)
+	}
 	row, err := r.Resource(p.Kind, p.Owner)
 	if err != nil {
 		return "", nil, err
@@ -232,12 +246,12 @@ func (a *API) ReturnTo(r store.Reader, p payment.Payment) (string, []engine.Deta
 		}
 	}
 	details = append(details, engine.Detail{Label: "Live mode", Value: fmt.Sprint(m.Live)})
-	return withParameters(b.ReturnURL, map[string]string{"client_secret": b.ClientSecret, "livemode": fmt.Sprint(m.Live), "source": row.ID}), details, nil
+	return withParameters(b.ReturnURL, []param{{"client_secret", b.ClientSecret}, {"livemode", fmt.Sprint(m.Live)}, {"source", row.ID}}), details, nil
 }
 
-// withParameters appends the reserved parameters to a return URL, removing any
-// of the same name and leaving everything else as the merchant wrote it.
-func withParameters(to string, values map[string]string) string {
+// withParameters appends parameters to a return URL, removing any of the same
+// name and leaving everything else as the merchant wrote it.
+func withParameters(to string, values []param) string {
 	to, fragment, hasFragment := strings.Cut(to, "#")
 	base, query, _ := strings.Cut(to, "?")
 	var kept []string
@@ -246,12 +260,12 @@ func withParameters(to string, values map[string]string) string {
 		if decoded, err := url.QueryUnescape(name); err == nil {
 			name = decoded
 		}
-		if _, taken := values[name]; !taken && pair != "" {
+		if taken := slices.ContainsFunc(values, func(p param) bool { return p.name == name }); !taken && pair != "" {
 			kept = append(kept, pair)
 		}
 	}
-	for _, name := range reserved {
-		kept = append(kept, name+"="+url.QueryEscape(values[name]))
+	for _, p := range values {
+		kept = append(kept, p.name+"="+url.QueryEscape(p.value))
 	}
 	out := base + "?" + strings.Join(kept, "&")
 	if hasFragment {

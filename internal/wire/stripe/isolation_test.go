@@ -17,6 +17,8 @@ var makers = map[string]func(h *household) object{
 	"sources":              func(h *household) object { return h.source },
 	"customers":            func(h *household) object { return h.customer },
 	"charges":              func(h *household) object { return h.charge },
+	"payment_intents":      func(h *household) object { return h.intent },
+	"payment_methods":      func(h *household) object { return h.method },
 	"refunds":              func(h *household) object { return h.refund },
 	"disputes":             func(h *household) object { return h.dispute },
 	"files":                func(h *household) object { return h.first("/v1/files") },
@@ -37,6 +39,10 @@ func needed(route string, h *household) []string {
 		return []string{"values[]", "1"}
 	case "POST /v1/customers/{customer}/sources":
 		return []string{"source", h.source["id"].(string)}
+	case "POST /v1/payment_intents/{id}/increment_authorization":
+		return []string{"amount", "1099"}
+	case "POST /v1/payment_methods/{id}/attach":
+		return []string{"customer", h.customer["id"].(string)}
 	case "POST /v1/events/{id}/retry":
 		return []string{"webhook_endpoint", makers["webhook_endpoints"](h)["id"].(string)}
 	}
@@ -46,7 +52,7 @@ func needed(route string, h *household) []string {
 // household is a world with one object of everything.
 type household struct {
 	*world
-	source, customer, charge, refund, dispute object
+	source, customer, charge, refund, dispute, intent, method object
 }
 
 func newHousehold(w *world) *household {
@@ -65,6 +71,8 @@ func newHousehold(w *world) *household {
 	h.source = w.chargeable()
 	h.customer = w.must(w.post("/v1/customers", "name", "Ann", "source", h.source["id"].(string)))
 	h.charge = w.must(w.get("/v1/charges/" + h.charge["id"].(string)))
+	h.method = w.must(w.post("/v1/payment_methods/pm_card_visa/attach", "customer", h.customer["id"].(string)))
+	h.intent = w.must(w.post("/v1/payment_intents", "amount", "1099", "currency", "usd"))
 	return h
 }
 
@@ -117,15 +125,20 @@ func (h *household) references() map[string]string {
 	id := func(o object) string { return o["id"].(string) }
 	return map[string]string{
 		"charge": id(h.charge), "customer": id(h.customer), "source": id(h.source), "card": id(h.source), "default_source": id(h.source),
-		"webhook_endpoint": id(makers["webhook_endpoints"](h)), "starting_after": "", "ending_before": "",
+		"payment_intent": id(h.intent), "payment_method": id(h.method), "webhook_endpoint": id(makers["webhook_endpoints"](h)), "starting_after": "", "ending_before": "",
 	}
 }
 
 // unused are parameters that name an object and are never looked at, and why.
 var unused = map[string]string{
-	"POST /v1/sources customer":                  "refused for this type of source, whatever it says",
-	"POST /v1/refunds customer":                  "only for refunds of a cash balance",
-	"POST /v1/charges/{charge}/refunds customer": "only for refunds of a cash balance",
+	"POST /v1/sources customer":                    "refused for this type of source, whatever it says",
+	"POST /v1/payment_methods card":                "a hash, not an id",
+	"POST /v1/payment_methods/{id} card":           "a hash, not an id",
+	"POST /v1/payment_methods customer":            "copies between connected accounts, which are not offered",
+	"POST /v1/payment_methods payment_method":      "copies between connected accounts, which are not offered",
+	"POST /v1/payment_intents/{id}/confirm source": "an older name, sent along and ignored",
+	"POST /v1/refunds customer":                    "only for refunds of a cash balance",
+	"POST /v1/charges/{charge}/refunds customer":   "only for refunds of a cash balance",
 }
 
 // TestNothingLeaksBetweenWorlds tries every route of the surface with objects of
@@ -156,6 +169,9 @@ func TestNothingLeaksBetweenWorlds(t *testing.T) {
 				missing(route, thief.do(r.Method, path, nil, needed(route, theirs)...))
 				if r.Public {
 					secret := ours.source["client_secret"].(string)
+					if strings.HasPrefix(r.Path, "/v1/payment_intents/") {
+						secret = ours.intent["client_secret"].(string)
+					}
 					params := needed(route, theirs)
 					if slices.Contains(r.Params, "client_secret") {
 						params = append(params, "client_secret", secret)
@@ -242,7 +258,9 @@ func (h *household) cursor(r stripe.Route) string {
 // required are the parameters a request needs beside the one under test.
 func required(route string) []string {
 	switch route {
-	case "GET /v1/charges/search", "GET /v1/customers/search":
+	case "POST /v1/payment_intents":
+		return []string{"amount", "1099", "currency", "usd"}
+	case "GET /v1/charges/search", "GET /v1/customers/search", "GET /v1/payment_intents/search":
 		return []string{"query", "created>0"}
 	case "POST /v1/charges":
 		return []string{"amount", "1099", "currency", "usd"}

@@ -16,6 +16,8 @@ const kindRefund = "stripe.refund"
 // refundBody is what a refund's row keeps beside what the core knows.
 type refundBody struct {
 	Charge             string            `json:"charge"`
+	Intent             string            `json:"intent,omitempty"`
+	Released           int64             `json:"released,omitempty"` // authorised funds that went back uncaptured: no refund of the core's
 	Reason             string            `json:"reason,omitempty"`
 	Metadata           map[string]string `json:"metadata,omitempty"`
 	Transaction        string            `json:"transaction,omitempty"`
@@ -34,17 +36,17 @@ var (
 const nestedRefunds = 10
 
 func createRefund(c *call) (step, error) {
-	s, id, err := prepareRefund(c)
+	s, err := prepareRefund(c)
 	if err != nil {
 		return step{}, err
 	}
-	s.finish = func(t *engine.Tx) (obj, error) { return c.in(t).refund(*id) }
+	s.finish = func(t *engine.Tx) (obj, error) { return c.in(t).refund(t.Subject) }
 	return s, nil
 }
 
 // refundCharge is the legacy form that answers with the charge.
 func refundCharge(c *call) (step, error) {
-	s, _, err := prepareRefund(c)
+	s, err := prepareRefund(c)
 	if err != nil {
 		return step{}, err
 	}
@@ -52,41 +54,38 @@ func refundCharge(c *call) (step, error) {
 	return s, nil
 }
 
-func prepareRefund(c *call) (step, *string, error) {
+func prepareRefund(c *call) (step, error) {
 	chargeID, status := c.path("charge"), 404
-	if chargeID == "" {
-		status = 400
-		var err error
-		if chargeID, _, err = text(c.params.Get("charge"), "charge", 0); err != nil {
-			return step{}, nil, err
-		}
-		if intent := c.params.Get("payment_intent").String(); chargeID == "" && intent != "" {
-			return step{}, nil, noSuch(400, "payment_intent", "payment_intent", intent)
-		}
+	intentID, _, err := text(c.params.Get("payment_intent"), "payment_intent", 0)
+	if err != nil {
+		return step{}, err
 	}
 	if chargeID == "" {
-		return step{}, nil, invalid("parameter_missing", "", "One of the following params should be provided for this request: payment_intent or charge.")
+		status = 400
+		if chargeID, _, err = text(c.params.Get("charge"), "charge", 0); err != nil {
+			return step{}, err
+		}
+	}
+	if chargeID == "" && intentID == "" {
+		return step{}, invalid("parameter_missing", "", "One of the following params should be provided for this request: payment_intent or charge.")
 	}
 	var amount int64
 	if c.params.Get("amount").Kind() != form.Missing {
-		var err error
 		if amount, err = positive(c.params.Get("amount"), "amount"); err != nil {
-			return step{}, nil, err
+			return step{}, err
 		}
 	}
-	b := refundBody{Charge: chargeID}
-	var err error
+	b := refundBody{}
 	if v := c.params.Get("reason"); v.Kind() != form.Missing && (v.Kind() != form.Scalar || v.String() != "") {
 		if b.Reason, _, err = oneOf(v, "reason", "duplicate", "fraudulent", "requested_by_customer"); err != nil {
-			return step{}, nil, err
+			return step{}, err
 		}
 	}
 	if b.Metadata, err = metadata(c.params.Get("metadata"), nil); err != nil {
-		return step{}, nil, err
+		return step{}, err
 	}
-	var refundID string
 	return step{begin: func(t *engine.Tx) error {
-		row, err := c.chargeRow(t, status, "charge", chargeID)
+		row, cb, err := c.refundedCharge(t, status, chargeID, intentID)
 		if err != nil {
 			return err
 		}
@@ -94,27 +93,68 @@ func prepareRefund(c *call) (step, *string, error) {
 		if err != nil {
 			return err
 		}
-		proof, err := refundable(p, chargeID, amount)
+		if cb.Attempt != "" && cb.Attempt != p.Attempt.ID {
+			return invalid("charge_not_refundable", "charge", "This charge did not succeed and cannot be refunded.").kept()
+		}
+		proof, err := refundable(p, row.ID, amount)
 		if err != nil {
 			return err
 		}
-		r, err := t.RefundPayment(p, proof, "pyr_", func(r *payment.Refund) error {
-			return t.InsertResource(newRow(t, kindRefund, r.ID, p.ID, encodeBody(b), resource.Key{Name: "charge", Value: chargeID}))
+		b := b
+		b.Charge, b.Intent = row.ID, cb.Intent
+		r, err := t.RefundPayment(p, proof, refundPrefix(p.Method), func(r *payment.Refund) error {
+			return t.InsertResource(newRow(t, kindRefund, r.ID, p.ID, encodeBody(b), refundKeys(b)...))
 		})
+		if faultCode(err) == "refund_window" {
+			return invalid("charge_not_refundable", "charge", "This payment is too old to be refunded. It has passed its %d-day refund window.", int(engine.Rules(*p).RefundFor.Hours()/24)).kept()
+		}
 		if err != nil {
-			if w := translate(err); w.keep {
-				return w
-			}
 			return err
 		}
-		refundID = r.ID
+		t.Subject = r.ID
 		return nil
-	}}, &refundID, nil
+	}}, nil
+}
+
+// refundKeys are what a refund is found by.
+func refundKeys(b refundBody) []resource.Key {
+	keys := []resource.Key{{Name: "charge", Value: b.Charge}}
+	if b.Intent != "" {
+		keys = append(keys, resource.Key{Name: "payment_intent", Value: b.Intent})
+	}
+	return keys
+}
+
+// refundedCharge finds the charge a refund is about: the one that is named, or
+// the latest one of an intent.
+func (c *call) refundedCharge(t *engine.Tx, status int, chargeID, intentID string) (resource.Row, chargeBody, error) {
+	if intentID != "" {
+		i, err := readIntent(t, intentID)
+		if errors.Is(err, store.ErrNotFound) {
+			return resource.Row{}, chargeBody{}, c.noIntent(400, intentID)
+		}
+		if err != nil {
+			return resource.Row{}, chargeBody{}, err
+		}
+		if i.body.LatestCharge == "" || chargeID != "" && chargeID != i.body.LatestCharge {
+			return resource.Row{}, chargeBody{}, invalid("", "payment_intent", "This PaymentIntent (%s) does not have a successful charge to refund.", intentID).kept()
+		}
+		chargeID = i.body.LatestCharge
+	}
+	row, err := c.chargeRow(t, status, "charge", chargeID)
+	if err != nil {
+		return row, chargeBody{}, err
+	}
+	b, err := decodeBody[chargeBody](row)
+	return row, b, err
 }
 
 // refundable checks what stripe-sources §10.5 lists and hands out the proof.
 // Amount 0 means all that is left.
 func refundable(p *payment.Payment, chargeID string, amount int64) (payment.Refundable, error) {
+	if p.State() == payment.Authorized {
+		return payment.Refundable{}, invalid("", "charge", "This charge has not been captured and cannot be refunded. Cancel its PaymentIntent instead.").kept()
+	}
 	if p.State() != payment.Captured {
 		return payment.Refundable{}, invalid("charge_not_refundable", "charge", "This charge did not succeed and cannot be refunded.").kept()
 	}
@@ -219,22 +259,30 @@ func (v *view) refund(refundID string) (obj, error) {
 }
 
 func (v *view) renderRefund(row resource.Row) (obj, error) {
-	r, err := v.Refund(row.ID)
-	if err != nil {
-		return nil, err
-	}
 	b, err := decodeBody[refundBody](row)
 	if err != nil {
 		return nil, err
 	}
+	p, err := v.Payment(row.Payment)
+	if err != nil {
+		return nil, err
+	}
 	o := obj{
-		"id": row.ID, "object": "refund", "amount": r.Amount.Minor, "balance_transaction": nullable(b.Transaction), "charge": b.Charge,
-		"created": row.Created.Unix(), "currency": r.Amount.Currency.Lower(), "metadata": b.Metadata, "payment_intent": nil,
-		"reason": nullable(b.Reason), "receipt_number": nil, "source_transfer_reversal": nil, "status": r.State().String(), "transfer_reversal": nil,
+		"id": row.ID, "object": "refund", "amount": b.Released, "balance_transaction": nullable(b.Transaction), "charge": b.Charge,
+		"created": row.Created.Unix(), "currency": p.Amount.Currency.Lower(), "metadata": b.Metadata, "payment_intent": nullable(b.Intent),
+		"reason": nullable(b.Reason), "receipt_number": nil, "source_transfer_reversal": nil, "status": "succeeded", "transfer_reversal": nil,
 	}
 	if since(v.version, versionDestination) {
-		o["destination_details"] = obj{"alipay": obj{}, "type": "alipay"}
+		o["destination_details"] = obj{p.Method: refundDestination(p.Method), "type": p.Method}
 	}
+	if b.Released > 0 {
+		return o, nil
+	}
+	r, err := v.Refund(row.ID)
+	if err != nil {
+		return nil, err
+	}
+	o["amount"], o["status"] = r.Amount.Minor, r.State().String()
 	if r.State() == payment.RefundPending && since(v.version, versionRecentMembers) {
 		o["pending_reason"] = "processing"
 	}
@@ -243,6 +291,14 @@ func (v *view) renderRefund(row resource.Row) (obj, error) {
 		o["failure_balance_transaction"] = nullable(b.FailureTransaction)
 	}
 	return o, nil
+}
+
+// refundDestination says where a refund goes; cards have more to say.
+func refundDestination(typ string) obj {
+	if typ == "card" {
+		return obj{"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}
+	}
+	return obj{}
 }
 
 // refundFailure maps a rail's reason to the enum of the wire.

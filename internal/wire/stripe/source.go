@@ -252,24 +252,25 @@ func (b *sourceBody) decode(p form.Value, typ string) error {
 			b.WalletDescriptor = s
 		}
 	}
-	if err := b.Owner.merge(p.Get("owner")); err != nil {
+	if err := b.Owner.merge(p.Get("owner"), "owner"); err != nil {
 		return err
 	}
 	b.Metadata, err = metadata(p.Get("metadata"), b.Metadata)
 	return err
 }
 
-// merge applies the owner parameter, member by member; "" clears one.
-func (o *owner) merge(v form.Value) error {
-	h, set, err := hash(v, "owner")
+// merge applies the owner parameter, or another of the same shape, member by
+// member; "" clears one. more are members that somebody else reads.
+func (o *owner) merge(v form.Value, param string, more ...string) error {
+	h, set, err := hash(v, param)
 	if err != nil || !set {
 		return err
 	}
-	if err := members(h, "owner", "name", "email", "phone", "address"); err != nil {
+	if err := members(h, param, append([]string{"name", "email", "phone", "address"}, more...)...); err != nil {
 		return err
 	}
 	for name, to := range map[string]*string{"name": &o.Name, "email": &o.Email, "phone": &o.Phone} {
-		s, given, err := text(h.Get(name), "owner["+name+"]", 0)
+		s, given, err := text(h.Get(name), param+"["+name+"]", 0)
 		if err != nil {
 			return err
 		}
@@ -278,9 +279,9 @@ func (o *owner) merge(v form.Value) error {
 		}
 	}
 	if o.Email != "" && !strings.Contains(o.Email, "@") {
-		return invalid("email_invalid", "owner[email]", "Invalid email address: %s", o.Email)
+		return invalid("email_invalid", param+"[email]", "Invalid email address: %s", o.Email)
 	}
-	o.Address, err = address(h.Get("address"), "owner[address]", o.Address)
+	o.Address, err = address(h.Get("address"), param+"[address]", o.Address)
 	return err
 }
 
@@ -464,7 +465,7 @@ func updateSource(c *call) (step, error) {
 		}
 	}
 	var check owner
-	if err := check.merge(c.params.Get("owner")); err != nil {
+	if err := check.merge(c.params.Get("owner"), "owner"); err != nil {
 		return step{}, err
 	}
 	if _, err := metadata(c.params.Get("metadata"), nil); err != nil {
@@ -487,7 +488,7 @@ func updateSource(c *call) (step, error) {
 			if b.Metadata, err = metadata(c.params.Get("metadata"), b.Metadata); err != nil {
 				return err
 			}
-			if err := b.Owner.merge(c.params.Get("owner")); err != nil {
+			if err := b.Owner.merge(c.params.Get("owner"), "owner"); err != nil {
 				return err
 			}
 			old := row

@@ -40,6 +40,9 @@ const (
 	versionSearch            = "2020-08-27" // search endpoints
 	versionNoCustomerSources = "2020-08-27" // customer.sources only when expanded
 	versionRecentMembers     = "2024-09-30" // allow_redisplay, tax_id, balance_type, …
+	versionLatestCharge      = "2022-11-15" // payment_intent.charges gone
+	versionAutomatic         = "2023-08-16" // automatic payment methods by default
+	versionAsyncCapture      = "2024-04-10" // capture_method is automatic_async by default
 )
 
 func knownVersion(v string) bool { return slices.Contains(versions, v) }

@@ -1,0 +1,292 @@
+package stripe
+
+import (
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/event"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/resource"
+)
+
+// intentEvent emits an event about an intent.
+func (a *API) intentEvent(t *engine.Tx, typ, id string) error {
+	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+		o, err := v.intent(id)
+		return o, nil, err
+	}})
+}
+
+// tellIntent writes what must be written with a fact about an intent's payment,
+// in the order of stripe-payment-intents §18.
+func (a *API) tellIntent(t *engine.Tx, f event.Fact, p *payment.Payment) error {
+	row, err := t.Resource(kindIntent, p.Owner)
+	if err != nil {
+		return err
+	}
+	i := intent{row: row, payment: p}
+	if i.body, err = decodeBody[intentBody](row); err != nil {
+		return err
+	}
+	switch f.Kind {
+	case event.Authorized:
+		return a.intentAuthorized(t, i)
+	case event.Captured:
+		return a.intentCaptured(t, i, f)
+	case event.Declined, event.CaptureDeclined:
+		return a.intentFailed(t, i, failureOf(p.Method, p.Attempt.Reason))
+	case event.Expired:
+		return a.intentExpired(t, i)
+	}
+	return nil
+}
+
+// intentAuthorized makes the charge, unless the approval waits for the server.
+// A charge that is captured at once is told about then.
+func (a *API) intentAuthorized(t *engine.Tx, i intent) error {
+	if i.body.Waits {
+		return nil
+	}
+	if _, err := a.intentCharge(t, i, false); err != nil || i.payment.AutoCapture {
+		return err
+	}
+	return a.announceHold(t, i.id())
+}
+
+// announceHold tells of funds that wait for the merchant's capture.
+func (a *API) announceHold(t *engine.Tx, id string) error {
+	i, err := loadIntent(t, id)
+	if err != nil {
+		return err
+	}
+	if err := a.chargeEventOf(t, "charge.succeeded", i.body.LatestCharge); err != nil {
+		return err
+	}
+	if err := a.methodUsed(t, i); err != nil {
+		return err
+	}
+	return a.intentEvent(t, "payment_intent.amount_capturable_updated", id)
+}
+
+// intentCharge makes the charge of the current attempt and names it on the
+// intent. What the charge says of the sale is copied: later changes of the
+// intent do not reach it.
+func (a *API) intentCharge(t *engine.Tx, i intent, failed bool) (string, error) {
+	_, m, err := (&call{api: a}).methodRow(t, 400, "payment_method", i.body.PaymentMethod)
+	if err != nil {
+		return "", err
+	}
+	b := chargeBody{
+		Intent: i.id(), Method: i.body.PaymentMethod, Attempt: i.payment.Attempt.ID, Later: i.body.captureLater(m.Type), Failed: failed,
+		Customer: i.body.Customer, Description: i.body.Description, Metadata: i.body.Metadata, ReceiptEmail: i.body.ReceiptEmail, Shipping: i.body.Shipping,
+		Descriptor: i.body.Descriptor, Suffix: i.body.Suffix, TransferGroup: i.body.TransferGroup, Billing: m.Billing, TaxID: m.TaxID,
+	}
+	prefix := "py_"
+	if m.Card != nil {
+		prefix = "ch_"
+	}
+	id := t.NewID(prefix)
+	if err := t.InsertResource(newRow(t, kindCharge, id, i.payment.ID, encodeBody(b), b.keys(i.payment.ID)...)); err != nil {
+		return "", err
+	}
+	i.body.LatestCharge = id
+	return id, i.write(t)
+}
+
+func (a *API) chargeEventOf(t *engine.Tx, typ, id string) error {
+	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+		o, err := v.charge(id)
+		return o, nil, err
+	}})
+}
+
+// methodUsed saves the payment method for later if that was asked for, and else
+// marks one that was not saved before as used up.
+func (a *API) methodUsed(t *engine.Tx, i intent) error {
+	row, err := t.Resource(kindPaymentMethod, i.body.PaymentMethod)
+	if err != nil {
+		return err
+	}
+	m, err := decodeBody[methodBody](row)
+	if err != nil || m.Customer != "" {
+		return err
+	}
+	switch use := i.body.saveFor(m.Type); {
+	case use != "" && i.body.Customer != "":
+		return a.save(t, row.ID, i.body.Customer)
+	case use != "":
+		return nil // it may be attached later
+	}
+	return spend(t, row, m)
+}
+
+func spend(t *engine.Tx, row resource.Row, m methodBody) error {
+	m.Spent = true
+	row.Body = encodeBody(m)
+	return t.UpdateResource(row)
+}
+
+// intentCaptured books the charge and tells.
+func (a *API) intentCaptured(t *engine.Tx, i intent, f event.Fact) error {
+	charge := i.body.LatestCharge
+	row, err := t.Resource(kindCharge, charge)
+	if err != nil {
+		return err
+	}
+	b, err := decodeBody[chargeBody](row)
+	if err != nil {
+		return err
+	}
+	if err := bookCharge(t, &row, b, f, i.payment.Method); err != nil {
+		return err
+	}
+	if !b.Later {
+		if err := a.chargeEventOf(t, "charge.succeeded", charge); err != nil {
+			return err
+		}
+		if err := a.methodUsed(t, i); err != nil {
+			return err
+		}
+		return a.intentEvent(t, "payment_intent.succeeded", i.id())
+	}
+	rest := i.payment.Amount.Sub(f.Amount)
+	if rest.Minor > 0 {
+		if err := a.addRelease(t, i, rest); err != nil {
+			return err
+		}
+	}
+	if err := a.chargeEventOf(t, "charge.captured", charge); err != nil {
+		return err
+	}
+	if err := a.intentEvent(t, "payment_intent.succeeded", i.id()); err != nil || rest.Minor == 0 {
+		return err
+	}
+	return a.chargeEventOf(t, "charge.refunded", charge)
+}
+
+// bookCharge gives a captured charge its balance transaction.
+func bookCharge(t *engine.Tx, row *resource.Row, b chargeBody, f event.Fact, typ string) error {
+	kind := "payment"
+	if typ == "card" {
+		kind = "charge"
+	}
+	var err error
+	if b.Transaction, err = book(t, transactionBody{
+		Type: kind, Category: "charge", Source: row.ID, Description: b.Description,
+		Currency: f.Amount.Currency, Amount: f.Amount.Minor, Fee: f.Fee.Minor, AvailableOn: f.Due,
+	}); err != nil {
+		return err
+	}
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(*row); err != nil {
+		return err
+	}
+	row.Version++
+	return nil
+}
+
+// intentFailed ends an attempt: the payment method is used up, the intent waits
+// for another one (stripe-payment-intents §4.4). A refusal by whoever holds the
+// payer's money leaves a failed charge.
+func (a *API) intentFailed(t *engine.Tx, i intent, e intentError) error {
+	charged := i.payment.Attempt.AuthorizedAt.IsZero() && e != expiredAttempt && e.Code != "payment_intent_authentication_failure"
+	if charged {
+		id, err := a.intentCharge(t, i, true)
+		if err != nil {
+			return err
+		}
+		if i, err = a.reload(t, i); err != nil {
+			return err
+		}
+		e.Charge = id
+	} else if e != expiredAttempt && !i.payment.Attempt.AuthorizedAt.IsZero() && i.body.LatestCharge != "" {
+		e.Charge, charged = i.body.LatestCharge, true // refused at capture
+	}
+	row, err := t.Resource(kindPaymentMethod, i.body.PaymentMethod)
+	if err != nil {
+		return err
+	}
+	m, err := decodeBody[methodBody](row)
+	if err != nil {
+		return err
+	}
+	if m.Customer == "" {
+		if err := spend(t, row, m); err != nil {
+			return err
+		}
+	}
+	e.Method = row.ID
+	i.body.LastError = &e
+	i.body.PaymentMethod, i.body.Tried, i.body.Waits = "", false, false
+	if err := i.write(t); err != nil {
+		return err
+	}
+	if charged {
+		if err := a.chargeEventOf(t, "charge.failed", e.Charge); err != nil {
+			return err
+		}
+	}
+	return a.intentEvent(t, "payment_intent.payment_failed", i.id())
+}
+
+// reload reads the row again after it was written.
+func (a *API) reload(t *engine.Tx, i intent) (intent, error) {
+	row, err := t.Resource(kindIntent, i.id())
+	if err != nil {
+		return i, err
+	}
+	i.row = row
+	i.body, err = decodeBody[intentBody](row)
+	return i, err
+}
+
+// intentExpired ends an attempt that nobody acted on in time, or an intent whose
+// authorisation nobody captured.
+func (a *API) intentExpired(t *engine.Tx, i intent) error {
+	if i.payment.Attempt.AuthorizedAt.IsZero() || i.body.Waits {
+		return a.intentFailed(t, i, expiredAttempt)
+	}
+	i.body.CanceledAt, i.body.CancelReason = t.At, "automatic"
+	if err := i.write(t); err != nil {
+		return err
+	}
+	if err := a.released(t, i, i.payment.Amount.Minor, "charge.expired"); err != nil {
+		return err
+	}
+	return a.intentEvent(t, "payment_intent.canceled", i.id())
+}
+
+// released shows on the charge that authorised funds went back to the payer.
+func (a *API) released(t *engine.Tx, i intent, minor int64, typ string) error {
+	if err := a.addRelease(t, i, money.Of(minor, i.payment.Amount.Currency)); err != nil {
+		return err
+	}
+	return a.chargeEventOf(t, typ, i.body.LatestCharge)
+}
+
+// addRelease adds the refund by which a charge shows funds that were authorised
+// and never captured. No money of the merchant's moves.
+func (a *API) addRelease(t *engine.Tx, i intent, amount money.Amount) error {
+	row, err := t.Resource(kindCharge, i.body.LatestCharge)
+	if err != nil {
+		return err
+	}
+	b, err := decodeBody[chargeBody](row)
+	if err != nil {
+		return err
+	}
+	b.Released = amount.Minor
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	refund := refundBody{Charge: row.ID, Intent: i.id(), Released: amount.Minor}
+	return t.InsertResource(newRow(t, kindRefund, t.NewID(refundPrefix(i.payment.Method)), i.payment.ID, encodeBody(refund), refundKeys(refund)...))
+}
+
+// refundPrefix is how ids of refunds begin: those of cards differ.
+func refundPrefix(typ string) string {
+	if typ == "card" {
+		return "re_"
+	}
+	return "pyr_"
+}

@@ -1,0 +1,97 @@
+package stripe
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+)
+
+var update = flag.Bool("update", false, "write golden files")
+
+// TestIntentStatus enumerates what the status of an intent is computed from.
+func TestIntentStatus(t *testing.T) {
+	t.Parallel()
+	var table bytes.Buffer
+	line := func(what string, b intentBody, p *payment.Payment) {
+		fmt.Fprintf(&table, "%-66s %s\n", what, intentStatus(b, p))
+	}
+	line("no method", intentBody{}, nil)
+	line("method", intentBody{PaymentMethod: "pm_1"}, nil)
+	line("no method, canceled", intentBody{CanceledAt: time.Unix(1, 0)}, nil)
+	for _, s := range payment.States {
+		for _, auto := range []bool{true, false} {
+			for _, claim := range []string{"", "capture"} {
+				p, err := payment.Restore(payment.Payment{Amount: money.Of(1, "EUR"), AutoCapture: auto, Attempt: payment.Attempt{Claim: claim}}, payment.Stored{State: s.String()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, c := range []struct {
+					what string
+					b    intentBody
+				}{
+					{"", intentBody{PaymentMethod: "pm_1", Tried: true}},
+					{", waits for the server", intentBody{PaymentMethod: "pm_1", Tried: true, Waits: true}},
+					{", canceled", intentBody{PaymentMethod: "pm_1", Tried: true, CanceledAt: time.Unix(1, 0)}},
+					{", other terms since", intentBody{PaymentMethod: "pm_1"}},
+					{", no method since", intentBody{}},
+				} {
+					capture := "later"
+					if auto {
+						capture = "at once"
+					}
+					if claim != "" {
+						capture += ", under way"
+					}
+					line(fmt.Sprintf("%s, captured %s%s", s, capture, c.what), c.b, &p)
+				}
+			}
+		}
+	}
+	golden := filepath.Join("testdata", "intent_status.golden")
+	if *update {
+		if err := os.WriteFile(golden, table.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(table.Bytes(), want) {
+		t.Errorf("statuses differ from %s; run go test -update and read what changed.\n%s", golden, table.String())
+	}
+}
+
+// TestCardTable: every test card is a card, has a name of its own, and says how
+// its payments end.
+func TestCardTable(t *testing.T) {
+	t.Parallel()
+	names, numbers := map[string]bool{}, map[string]bool{}
+	for _, tc := range testCards {
+		if names[tc.name] || numbers[tc.number] || !luhn(tc.number) || !digitsOnly.MatchString(tc.number) {
+			t.Errorf("%s is there twice, or its number is not a card's", tc.name)
+		}
+		names[tc.name], numbers[tc.number] = true, true
+		script := tc.script()
+		want := "approve"
+		switch {
+		case tc.challenge:
+			want = "redirect"
+		case tc.decline != "":
+			want = "decline"
+		}
+		if script[0].On != "authorize" || script[0].Do != want {
+			t.Errorf("%s: %v", tc.name, script)
+		}
+		if e := cardRefusal(tc.decline); e.Message == "" || e.Code == "" || e.Decline == "" {
+			t.Errorf("%s: %+v", tc.name, e)
+		}
+	}
+}
