@@ -56,6 +56,7 @@ var scenarios = []struct {
 	{"account-header", accountHeader},
 	{"files", files},
 	{"payouts", payouts},
+	{"quickstart", quickstart},
 }
 
 func walk(t *testing.T, w *world) {

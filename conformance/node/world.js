@@ -254,6 +254,16 @@ export class Receiver {
   types() { return this.events.map((ev) => ev.type); }
 }
 
+// freePort returns a port that was free a moment ago.
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 // Gateway stands between a library and the server, and loses answers.
 export class Gateway {
   static async create(w) {

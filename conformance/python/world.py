@@ -4,6 +4,7 @@ import base64
 import http.server
 import json
 import secrets
+import socket
 import string
 import threading
 import urllib.error
@@ -212,6 +213,13 @@ def visit(url, body=None, headers=None):
     except urllib.error.HTTPError as res:
         with res:
             return Answer(res)
+
+
+def free_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def listen(test, post, get=None):

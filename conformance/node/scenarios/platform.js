@@ -1,7 +1,12 @@
 // What the library relies on beside the resources. Every export is a scenario.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import Stripe from 'stripe';
-import { Gateway, all, apiVersion, dial, ids, order, pay, refused } from '../world.js';
+import { within } from '../server.js';
+import { Gateway, all, dial, freePort, ids, order, pay, refused } from '../world.js';
 
 const { errors } = Stripe;
 
@@ -175,4 +180,40 @@ export async function payouts(w) {
   assert.equal(await available(), net - 400);
   assert.deepEqual(ids(await all(w.server.payouts.list())), [third.id, second.id, first.id]);
   assert.deepEqual(ids(await all(w.server.payouts.list({ status: 'paid' }))), [first.id]);
+}
+
+// quickstart runs the program that README.md prints for this library.
+export async function quickstart(w) {
+  const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8');
+  const { host, hostname, port } = new URL(w.base);
+  const program = /^```js\n(.*?)^```$/ms.exec(readme)[1]
+    .replace("host: '127.0.0.1', port: 12111", `host: '${hostname}', port: ${port}`)
+    .replaceAll('4243', await freePort());
+  assert.ok(program.includes(`port: ${port}`), 'the address in the program');
+  const dir = await mkdtemp(new URL('../.quickstart-', import.meta.url).pathname); // where it finds the library
+  w.t.after(() => rm(dir, { recursive: true }));
+  await writeFile(join(dir, 'shop.mjs'), program);
+  const shop = spawn(process.execPath, ['shop.mjs'], { cwd: dir, stdio: ['ignore', 'pipe', 'inherit'] });
+  w.t.after(() => shop.kill());
+  const lines = createInterface({ input: shop.stdout });
+  const said = [];
+  const until = (pattern) => within(new Promise((resolve, reject) => {
+    const look = (line) => {
+      const found = pattern.exec(line);
+      if (found) resolve(found);
+      return found;
+    };
+    if (said.some(look)) return;
+    lines.on('line', look);
+    lines.on('close', () => reject(new Error(`it ended without ${pattern}; it said\n${said.join('\n')}`)));
+  }), `${pattern}`);
+  lines.on('line', (line) => said.push(line));
+
+  const [, page] = await until(/^open (http:\/\/\S+)$/);
+  assert.equal(new URL(page).host, host);
+  const res = await fetch(page, { method: 'POST', body: new URLSearchParams({ decision: 'authorize' }), redirect: 'manual' });
+  await res.text();
+  assert.equal(res.status, 303);
+  await until(/^charged py_\w+ succeeded$/);
+  await until(/^refunded pyr_\w+ pending$/);
 }

@@ -1,11 +1,19 @@
 """What the library relies on beside the resources."""
 import io
+import pathlib
+import queue
 import re
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.parse
 
 import stripe
 
 from scenarios import DAY, INVALID, Scenario, scripted
-from world import Gateway, dial, everything, ids, order, rand, visit
+from server import PATIENCE
+from world import Gateway, dial, everything, free_port, ids, order, rand, visit
 
 STRANGER = "acct_000000000000aaaa"
 NO_ACCESS = {
@@ -209,3 +217,45 @@ class Platform(Scenario):
         self.assertEqual(available(), net - 400)
         self.assertEqual(ids(everything(w.server.payouts.list())), [third.id, second.id, first.id])
         self.assertEqual(ids(everything(w.server.payouts.list({"status": "paid"}))), [first.id])
+
+    def test_quickstart(self):
+        """Runs the program that docs/quickstart/python.md prints."""
+        w = self.w
+        document = pathlib.Path(__file__).parents[3] / "docs" / "quickstart" / "python.md"
+        program = re.search(r"^```python\n(.*?)^```$", document.read_text("utf-8"), re.DOTALL | re.MULTILINE)[1]
+        self.assertIn("http://127.0.0.1:12111", program)
+        program = program.replace("http://127.0.0.1:12111", w.base).replace("4245", str(free_port()))
+        with tempfile.TemporaryDirectory(prefix="ducat-conformance-") as directory:
+            shop = pathlib.Path(directory, "shop.py")
+            shop.write_text(program, "utf-8")
+            said = queue.Queue()
+
+            def read(lines):
+                for line in lines:
+                    said.put(line.rstrip())
+                said.put("it ended")
+
+            with subprocess.Popen([sys.executable, shop], stdout=subprocess.PIPE, text=True) as running:
+                reader = threading.Thread(target=read, args=(running.stdout,))
+                reader.start()
+
+                def until(pattern):
+                    came = []
+                    while not came or came[-1] != "it ended":
+                        try:
+                            came.append(said.get(timeout=PATIENCE))
+                        except queue.Empty:
+                            break
+                        if found := re.fullmatch(pattern, came[-1]):
+                            return found
+                    self.fail(f"the program did not say {pattern}, but {came}")
+
+                try:
+                    page = until(r"open (http://\S+)")[1]
+                    self.assertTrue(page.startswith(w.base), page)
+                    self.assertEqual(visit(page, urllib.parse.urlencode({"decision": "authorize"}).encode()).status, 303)
+                    until(r"charged py_\w+ succeeded")
+                    until(r"refunded pyr_\w+ pending")
+                finally:
+                    running.kill()
+                    reader.join()

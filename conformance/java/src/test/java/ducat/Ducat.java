@@ -55,11 +55,12 @@ final class Ducat {
     }
   }
 
-  private interface Line {
+  interface Line {
     void read(String line);
   }
 
-  private static void read(BufferedReader from, Line to, Runnable end) {
+  /** Has a function called with each line of a stream, and another one when it ends. */
+  static void read(BufferedReader from, Line to, Runnable end) {
     Thread thread = new Thread(() -> {
       try (from) {
         for (String line; (line = from.readLine()) != null; ) to.read(line);

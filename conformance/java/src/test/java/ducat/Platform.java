@@ -19,6 +19,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.gson.Gson;
 import com.google.gson.JsonParser;
 import com.stripe.Stripe;
 import com.stripe.exception.ApiConnectionException;
@@ -46,7 +47,11 @@ import com.stripe.param.PayoutRetrieveParams;
 import com.stripe.param.RefundCreateParams;
 import ducat.Receiver.Delivery;
 import ducat.World.Refusal;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -54,7 +59,12 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** What the library relies on beside the resources. Every method that takes a world is a scenario. */
 final class Platform {
@@ -287,5 +297,52 @@ final class Platform {
   private static long available(World w) throws StripeException {
     return w.server.balance().retrieve().getAvailable().stream()
         .filter(part -> part.getCurrency().equals("usd")).mapToLong(part -> part.getAmount()).sum();
+  }
+
+  /** Runs the program that docs/quickstart/java.md prints. */
+  static void quickstart(World w) throws Exception {
+    var code = Pattern.compile("^```java\n(.*?)^```$", Pattern.DOTALL | Pattern.MULTILINE)
+        .matcher(Files.readString(Path.of("../../docs/quickstart/java.md")));
+    assertTrue(code.find());
+    assertTrue(code.group(1).contains("http://127.0.0.1:12111"));
+    String program = code.group(1).replace("http://127.0.0.1:12111", w.base).replace("4246", String.valueOf(freePort()));
+    Path dir = Files.createTempDirectory("ducat-conformance-");
+    Process shop = null;
+    try {
+      Path source = Files.writeString(dir.resolve("Shop.java"), program);
+      shop = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+          "-cp", jar(Stripe.class) + java.io.File.pathSeparator + jar(Gson.class), source.toString())
+          .redirectError(ProcessBuilder.Redirect.INHERIT).start();
+      var lines = new LinkedBlockingQueue<String>();
+      Ducat.read(shop.inputReader(StandardCharsets.UTF_8), lines::add, () -> lines.add("it ended"));
+      String page = until(lines, "open (http://\\S+)").group(1);
+      assertTrue(page.startsWith(w.base), page);
+      assertEquals(303, World.decide(page, "authorize").statusCode());
+      until(lines, "charged py_\\w+ succeeded");
+      until(lines, "refunded pyr_\\w+ pending");
+    } finally {
+      if (shop != null) shop.destroyForcibly().waitFor();
+      Ducat.remove(dir);
+    }
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    }
+  }
+
+  private static String jar(Class<?> of) throws Exception {
+    return Path.of(of.getProtectionDomain().getCodeSource().getLocation().toURI()).toString();
+  }
+
+  private static Matcher until(BlockingQueue<String> lines, String pattern) throws InterruptedException {
+    while (true) {
+      String line = lines.poll(Ducat.PATIENCE, TimeUnit.SECONDS);
+      assertNotNull(line, () -> "it did not say " + pattern);
+      assertNotEquals("it ended", line, () -> "without " + pattern);
+      Matcher found = Pattern.compile(pattern).matcher(line);
+      if (found.matches()) return found;
+    }
   }
 }

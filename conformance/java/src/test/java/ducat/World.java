@@ -336,7 +336,7 @@ final class World implements AutoCloseable {
   static String pay(Source src, String decision) throws Exception {
     HttpResponse<String> page = visit(src.getRedirect().getUrl());
     assertEquals(200, page.statusCode(), () -> "the page of " + src.getId() + ": " + page.body());
-    HttpResponse<String> res = decide(src, decision);
+    HttpResponse<String> res = decide(src.getRedirect().getUrl(), decision);
     assertEquals(303, res.statusCode(), () -> "posting " + decision + ": " + res.body());
     String location = res.headers().firstValue("Location").orElseThrow();
     List<String> query = Arrays.stream(URI.create(location).getRawQuery().split("&"))
@@ -347,8 +347,8 @@ final class World implements AutoCloseable {
   }
 
   /** Posts a decision to the page. */
-  static HttpResponse<String> decide(Source src, String decision) throws Exception {
-    return send(HttpRequest.newBuilder(URI.create(src.getRedirect().getUrl()))
+  static HttpResponse<String> decide(String page, String decision) throws Exception {
+    return send(HttpRequest.newBuilder(URI.create(page))
         .header("Content-Type", "application/x-www-form-urlencoded").POST(BodyPublishers.ofString("decision=" + decision)));
   }
 
