@@ -57,6 +57,14 @@ type Settling interface {
 	CheckSettings(settings map[string]string) error
 }
 
+// KeyMaker is a Front with keys that may do only part of what a secret one may.
+type KeyMaker interface {
+	Front
+	// RestrictedKey gives a key of the merchant's permissions, and makes a fresh
+	// one if key is "".
+	RestrictedKey(ctx context.Context, merchantID int64, key string, permissions []string) (string, error)
+}
+
 // API is the control API.
 type API struct {
 	Engine *engine.Engine
@@ -91,6 +99,7 @@ func (a *API) Handler() http.Handler {
 		"GET /_ducat/v1/endpoints":       (*API).endpoints,
 		"POST /_ducat/v1/endpoints/roll": (*API).rollSecret,
 		"GET /_ducat/v1/jobs":            (*API).jobs,
+		"POST /_ducat/v1/keys":           (*API).makeKey,
 		"/_ducat/":                       (*API).unknown,
 	} {
 		mux.Handle(pattern, a.handle(h))
@@ -605,4 +614,24 @@ func (a *API) jobs(r *http.Request, id int64) (any, error) {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
 	return map[string]any{"jobs": list}, nil
+}
+
+// makeKey makes a restricted key, or changes what one may do.
+func (a *API) makeKey(r *http.Request, id int64) (any, error) {
+	var q struct {
+		Key         string   `json:"key"`
+		Permissions []string `json:"permissions"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	maker, ok := a.front.(KeyMaker)
+	if !ok {
+		return nil, fault.New(fault.Invalid, "no_restricted_keys", "This API has no restricted keys.")
+	}
+	key, err := maker.RestrictedKey(r.Context(), id, q.Key, q.Permissions)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"key": key, "permissions": append([]string{}, q.Permissions...)}, nil
 }

@@ -53,7 +53,8 @@ type Store interface {
 	// its credentials. It refuses a live one.
 	ClearMerchant(ctx context.Context, merchantID int64) error
 
-	// PutCredential stores the hash of a provisioned key.
+	// PutCredential stores the hash of a provisioned key, or changes what is
+	// stored of it.
 	PutCredential(ctx context.Context, c Credential) error
 	// Credential finds a provisioned key by its hash.
 	Credential(ctx context.Context, hash []byte) (Credential, error)
@@ -89,8 +90,11 @@ type Credential struct {
 	Hash     []byte // SHA-256 of the key
 	Merchant int64
 	Kind     string // "secret", "publishable", "restricted"
-	Created  time.Time
-	Revoked  bool
+	// Permissions of a restricted key, without spaces, in the words of the
+	// dialect that reads them.
+	Permissions []string
+	Created     time.Time
+	Revoked     bool
 }
 
 // Job is durable work: a timer or a delivery.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -191,15 +192,20 @@ func (s *Store) ClearMerchant(ctx context.Context, merchantID int64) error {
 // PutCredential implements store.Store.
 func (s *Store) PutCredential(ctx context.Context, c store.Credential) error {
 	return s.write(ctx, c.Merchant, func(t *Tx) error {
-		return t.exec(`insert into credential (hash, merchant, kind, created, revoked) values ($1, $2, $3, $4, $5)
-on conflict (hash) do update set merchant = excluded.merchant, kind = excluded.kind, created = excluded.created, revoked = excluded.revoked`,
-			c.Hash, c.Merchant, c.Kind, toMilli(c.Created), toBit(c.Revoked))
+		return t.exec(`insert into credential (hash, merchant, kind, permissions, created, revoked) values ($1, $2, $3, $4, $5, $6)
+on conflict (hash) do update set merchant = excluded.merchant, kind = excluded.kind, permissions = excluded.permissions,
+	created = excluded.created, revoked = excluded.revoked`,
+			c.Hash, c.Merchant, c.Kind, strings.Join(c.Permissions, " "), toMilli(c.Created), toBit(c.Revoked))
 	})
 }
 
 func scanCredential(r Rows) (c store.Credential, err error) {
+	var permissions string
 	var created, revoked int64
-	err = r.Scan(&c.Hash, &c.Merchant, &c.Kind, &created, &revoked)
+	err = r.Scan(&c.Hash, &c.Merchant, &c.Kind, &permissions, &created, &revoked)
+	if permissions != "" {
+		c.Permissions = strings.Fields(permissions)
+	}
 	c.Created, c.Revoked = fromMilli(created), revoked != 0
 	return c, err
 }
@@ -207,7 +213,7 @@ func scanCredential(r Rows) (c store.Credential, err error) {
 // Credential implements store.Store.
 func (s *Store) Credential(ctx context.Context, hash []byte) (c store.Credential, err error) {
 	err = s.read(ctx, func(t *Tx) error {
-		c, err = one(t, scanCredential, `select hash, merchant, kind, created, revoked from credential where hash = $1`, hash)
+		c, err = one(t, scanCredential, `select hash, merchant, kind, permissions, created, revoked from credential where hash = $1`, hash)
 		return err
 	})
 	return c, err

@@ -93,7 +93,7 @@ func credentials(f *fixture) {
 	got, err := f.Credential(f.ctx(), c.Hash)
 	f.must(err)
 	equal(f, got, c)
-	c.Revoked = true
+	c.Kind, c.Permissions, c.Revoked = "restricted", []string{"a_read", "b_write"}, true
 	f.must(f.PutCredential(f.ctx(), c))
 	got, err = f.Credential(f.ctx(), c.Hash)
 	f.must(err)

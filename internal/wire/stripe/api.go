@@ -46,6 +46,7 @@ type API struct {
 	log       *slog.Logger
 	mux       *http.ServeMux
 	pins      pins
+	limiter   limiter
 	sandboxes sandboxes
 }
 
@@ -133,6 +134,9 @@ func (a *API) serve(ep endpoint) http.Handler {
 		logged.RequestID = c.requestID
 		h.Set("Request-Id", c.requestID)
 		h.Set("Content-Type", "application/json")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains; preload")
+		}
 		reply, err := a.handle(c, ep, r, h)
 		logged.Account, logged.ErrorCode = c.principal.account, c.refused
 		first := reply.RequestID
@@ -144,6 +148,9 @@ func (a *API) serve(ep endpoint) http.Handler {
 			logged.ErrorCode, first = we.code, we.first
 			if we.retry != "" {
 				h.Set("Stripe-Should-Retry", we.retry)
+			}
+			if we.reason != "" {
+				h.Set("Stripe-Rate-Limited-Reason", we.reason)
 			}
 			reply = engine.Reply{Status: we.status, Body: we.envelope(c.requestID, a.config.BaseURL, a.engine.Clock.Now())}
 		}
@@ -173,8 +180,15 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 		return engine.Reply{}, err
 	}
 	params := c.params
-	var err error
-	if c.version, err = c.resolveVersion(firstOf(r.Header.Get("Stripe-Version"), params.Get("_stripe_version").String())); err != nil {
+	known, err := c.settings()
+	if err != nil {
+		return engine.Reply{}, err
+	}
+	asked := firstOf(r.Header.Get("Stripe-Version"), params.Get("_stripe_version").String())
+	if err := c.limited(known, asked); err != nil {
+		return engine.Reply{}, err
+	}
+	if c.version, err = c.resolveVersion(known, asked); err != nil {
 		return engine.Reply{}, err
 	}
 	h.Set("Stripe-Version", c.version)
@@ -189,6 +203,9 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	}
 	if c.principal.public && !ep.public {
 		return engine.Reply{}, &wireError{status: 401, code: "secret_key_required", message: "This API call cannot be made with a publishable API key. Please use a secret API key. You can find a list of your API keys at https://dashboard.stripe.com/account/apikeys."}
+	}
+	if err := c.permitted(ep); err != nil {
+		return engine.Reply{}, err
 	}
 	if r.Method == http.MethodPost {
 		if c.key, err = idempotencyKey(r); err != nil {

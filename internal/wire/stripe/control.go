@@ -29,6 +29,9 @@ func (a *API) MerchantOf(r *http.Request) (int64, error) {
 	if err == nil && p.public {
 		return 0, fault.New(fault.Invalid, "publishable_key", "The control API needs the world's secret key, not a publishable one.")
 	}
+	if err == nil && p.restricted {
+		return 0, fault.New(fault.Invalid, "restricted_key", "The control API needs the world's secret key, not a restricted one.")
+	}
 	return p.merchantID, err
 }
 

@@ -24,6 +24,7 @@ type wireError struct {
 	decline string
 	charge  string
 	retry   string // Stripe-Should-Retry, "" to leave it out
+	reason  string // Stripe-Rate-Limited-Reason
 	first   string // the request that used the idempotency key before
 	kind    string // of the row that is missing here and may exist in the other mode
 	id      string

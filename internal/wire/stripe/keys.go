@@ -16,10 +16,12 @@ import (
 
 // principal is who a request speaks for.
 type principal struct {
-	merchantID int64
-	account    string
-	live       bool
-	public     bool // a publishable key
+	merchantID  int64
+	account     string
+	live        bool
+	public      bool // a publishable key
+	restricted  bool // may do only what permissions say
+	permissions []string
 }
 
 // other is the storage id of the same account's other mode.
@@ -114,7 +116,9 @@ func (a *API) authenticate(ctx context.Context, key string) (principal, error) {
 		}
 		return principal{}, err
 	}
-	a.sandboxes.put(key, p)
+	if m[1] != "rk" { // which may be given permissions at any time
+		a.sandboxes.put(key, p)
+	}
 	return p, nil
 }
 
@@ -150,7 +154,7 @@ func (a *API) provisioned(ctx context.Context, c store.Credential, key string) (
 	if c.Revoked {
 		return principal{}, &wireError{status: 401, code: "api_key_expired", message: "Expired API Key provided: " + mask(key)}
 	}
-	p := principal{merchantID: c.Merchant, public: c.Kind == "publishable"}
+	p := principal{merchantID: c.Merchant, public: c.Kind == "publishable", restricted: c.Kind == "restricted", permissions: c.Permissions}
 	err := a.engine.Store.View(ctx, c.Merchant, func(r store.Reader) error {
 		m, err := r.Merchant()
 		p.account, p.live = m.Account, m.Live

@@ -117,7 +117,7 @@ func (a *API) endpoints() []endpoint {
 	}
 }
 
-// pins remembers accounts' default versions for a moment, so that a request need
+// pins remembers accounts' settings for a moment, so that a request need
 // not look them up: another node's change is seen after pinKept.
 type pins struct {
 	mu  sync.Mutex
@@ -126,7 +126,8 @@ type pins struct {
 
 type pin struct {
 	version string
-	fixed   bool // the account has sent a version
+	fixed   bool    // the account has sent a version
+	limit   float64 // requests a second, 0 for no limit
 	until   time.Time
 }
 
@@ -143,14 +144,14 @@ func (a *API) pin(id int64) (pin, bool) {
 	return p, ok && now.Before(p.until)
 }
 
-func (a *API) setPin(id int64, version string, fixed bool) {
-	until := a.engine.Clock.Now().Add(pinKept)
+func (a *API) setPin(id int64, p pin) {
+	p.until = a.engine.Clock.Now().Add(pinKept)
 	a.pins.mu.Lock()
 	defer a.pins.mu.Unlock()
 	if a.pins.set == nil || len(a.pins.set) >= pinsMax {
 		a.pins.set = map[int64]pin{}
 	}
-	a.pins.set[id] = pin{version, fixed, until}
+	a.pins.set[id] = p
 }
 
 // Forget makes the API look a merchant's settings up again, after a change.

@@ -30,6 +30,8 @@ var versions = strings.Fields(`
 
 // Versions at which something about our objects changes.
 const (
+	versionTooMany           = "2015-09-08" // a rate limit is 429, not 400
+	versionForbidden         = "2016-10-19" // a missing permission is 403, not 401
 	versionRequestHash       = "2017-05-25" // event.request is an object
 	versionNoRefunds         = "2022-11-15" // charge.refunds only when expanded
 	versionRefundEvents      = "2024-10-28" // refund.* events
@@ -57,23 +59,31 @@ func accountVersion(m merchant.Merchant) string {
 	return defaultVersion
 }
 
+// settings returns what is remembered of the account's settings, looking them up
+// now and then.
+func (c *call) settings() (pin, error) {
+	id := c.principal.merchantID
+	known, ok := c.api.pin(id)
+	if ok {
+		return known, nil
+	}
+	err := c.api.engine.View(c.ctx, id, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
+		known = pin{version: accountVersion(m), limit: limit(m.Profile.Settings)}
+		_, known.fixed = m.Profile.Settings[settingVersion]
+		return nil
+	})
+	if err == nil {
+		c.api.setPin(id, known)
+	}
+	return known, err
+}
+
 // resolveVersion finds the version a request is rendered in.
-func (c *call) resolveVersion(asked string) (string, error) {
+func (c *call) resolveVersion(known pin, asked string) (string, error) {
 	if asked != "" && !knownVersion(asked) {
 		return "", invalid("", "", "Invalid Stripe API version: %s", printable(asked))
 	}
 	id := c.principal.merchantID
-	known, ok := c.api.pin(id)
-	if !ok {
-		if err := c.api.engine.View(c.ctx, id, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
-			known.version = accountVersion(m)
-			_, known.fixed = m.Profile.Settings[settingVersion]
-			return nil
-		}); err != nil {
-			return "", err
-		}
-		c.api.setPin(id, known.version, known.fixed)
-	}
 	if asked == "" {
 		return known.version, nil
 	}
@@ -89,7 +99,8 @@ func (c *call) resolveVersion(asked string) (string, error) {
 		}); err != nil {
 			return "", err
 		}
-		c.api.setPin(id, known.version, true)
+		known.fixed = true
+		c.api.setPin(id, known)
 	}
 	return asked, nil
 }

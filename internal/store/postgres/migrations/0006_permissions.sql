@@ -1,0 +1,3 @@
+-- What a restricted key may do: names separated by spaces, in the words of the
+-- dialect that reads them.
+alter table credential add column permissions text collate "C" not null default '';

@@ -1,0 +1,271 @@
+package stripe_test
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/stripe"
+)
+
+// provision makes an account with one mode and returns a world whose key it is.
+func (w *world) provision(account string, live bool) *world {
+	w.t.Helper()
+	m := merchant.NewSandbox(account, w.clock.Now())
+	m.ID, m.Live, m.Profile.Provisioned = merchant.IDFor(account, live), live, true
+	if err := w.store.CreateMerchant(w.t.Context(), m); err != nil {
+		w.t.Fatal(err)
+	}
+	key := map[bool]string{false: "sk_test_", true: "sk_live_"}[live] + keys.Random(99)
+	w.credential(store.Credential{Hash: merchant.KeyHash(key), Merchant: m.ID, Kind: "secret", Created: w.clock.Now()})
+	return w.with(key)
+}
+
+func (w *world) credential(c store.Credential) {
+	w.t.Helper()
+	if err := w.store.PutCredential(w.t.Context(), c); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestKeySpellings: each way to send a key, and what wins.
+func TestKeySpellings(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	basic := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
+	account := w.must(w.get("/v1/account"))["id"]
+	for _, h := range []string{
+		"Bearer " + w.key, "bearer " + w.key, "BEARER  " + w.key, basic(w.key + ":"), basic(w.key), basic(w.key + ":a password is ignored"), "basic" + basic(w.key)[5:],
+	} {
+		if got := w.must(w.do("GET", "/v1/account", map[string]string{"Authorization": h}))["id"]; got != account {
+			t.Errorf("%s: account %v", h, got)
+		}
+	}
+	params := []string{"type", "alipay", "amount", "1099", "currency", "usd", "redirect[return_url]", "https://shop.example/"}
+	bare := w.with("")
+	src := bare.must(bare.post("/v1/sources", append(params, "key", w.public().key)...))
+	bare.must(bare.get("/v1/sources/"+src["id"].(string), "key", w.public().key, "client_secret", src["client_secret"].(string)))
+	if r := bare.post("/v1/sources", append(params, "key", w.key)...); r.status != 401 {
+		t.Errorf("a secret key as a parameter: %d", r.status)
+	}
+	// The header wins over the parameter.
+	other := "sk_test_" + keys.Random(24)
+	theirs := w.with(other).must(w.with(other).post("/v1/sources", append(params, "key", w.public().key)...))
+	if r := w.get("/v1/sources/" + theirs["id"].(string)); r.status != 404 {
+		t.Errorf("the parameter decided: %d", r.status)
+	}
+}
+
+// TestAccountHeader: the key's own account is accepted and echoed, from the
+// header or as Stripe.js sends it; another is refused.
+func TestAccountHeader(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	account := w.must(w.get("/v1/account"))["id"].(string)
+	for name, r := range map[string]response{
+		"header":    w.do("GET", "/v1/balance", map[string]string{"Stripe-Account": account}),
+		"parameter": w.get("/v1/balance", "_stripe_account", account),
+	} {
+		if r.status != 200 || r.header.Get("Stripe-Account") != account {
+			t.Errorf("%s: %d %v", name, r.status, r.header)
+		}
+	}
+	if r := w.get("/v1/balance"); r.header.Get("Stripe-Account") != "" {
+		t.Errorf("nobody asked for an account: %v", r.header)
+	}
+	if r := w.do("GET", "/v1/nothing", map[string]string{"Stripe-Account": "acct_1Somebody"}); r.status != 403 || r.err()["code"] != "account_invalid" || r.header.Get("Stripe-Account") != "" {
+		t.Errorf("another account, before the route: %d %s", r.status, r.body)
+	}
+	// Headers that say nothing to us are not in the way.
+	for _, h := range []string{"Stripe-Context", "X-Stripe-Client-Telemetry", "X-Stripe-Client-User-Agent", "Stripe-Request-Trigger", "Stripe-Livemode"} {
+		w.must(w.do("GET", "/v1/balance", map[string]string{h: "{}"}))
+	}
+}
+
+// TestCORS: browsers may call from anywhere; OPTIONS answers on any path, known
+// or not, with or without a key.
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	want := map[string]string{
+		"Access-Control-Allow-Credentials": "true",
+		"Access-Control-Allow-Methods":     "GET, HEAD, PUT, PATCH, POST, DELETE",
+		"Access-Control-Allow-Origin":      "*",
+		"Access-Control-Expose-Headers":    "Request-Id, Stripe-Manage-Version, Stripe-Should-Retry, X-Stripe-External-Auth-Required, X-Stripe-Privileged-Session-Required",
+		"Access-Control-Max-Age":           "300",
+		"Cache-Control":                    "no-cache, no-store",
+		"Vary":                             "Origin",
+	}
+	check := func(what string, h http.Header) {
+		t.Helper()
+		for k, v := range want {
+			if h.Get(k) != v {
+				t.Errorf("%s: %s is %q, want %q", what, k, h.Get(k), v)
+			}
+		}
+	}
+	for _, path := range []string{"/v1/sources", "/v1/sources/src_1", "/v1/nothing", "/v1/charges/", "/v1", "/v2/x"} {
+		r := w.with("").do("OPTIONS", path, map[string]string{"Origin": "https://shop.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"})
+		if r.status != 204 || len(r.body) != 0 || r.header.Get("Access-Control-Allow-Headers") != "authorization,content-type" {
+			t.Errorf("OPTIONS %s: %d %v", path, r.status, r.header)
+		}
+		check("OPTIONS "+path, r.header)
+	}
+	check("success", w.get("/v1/balance").header)
+	check("refusal", w.get("/v1/charges/py_none").header)
+	check("no key", w.with("").get("/v1/balance").header)
+	check("unknown route", w.get("/v1/nothing").header)
+}
+
+// TestGoldenHeaders is the sample of stripe-platform §19: a keyed POST that
+// succeeds.
+func TestGoldenHeaders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.do("POST", "/v1/customers", map[string]string{"Idempotency-Key": "5f0c9f6e", "Stripe-Version": "2026-03-25.dahlia"}, "name", "Ann")
+	id := r.header.Get("Request-Id")
+	for k, v := range map[string]string{
+		"Content-Type": "application/json", "Stripe-Version": "2026-03-25.dahlia", "Idempotency-Key": "5f0c9f6e", "Original-Request": id,
+		"Stripe-Should-Retry": "false", "Cache-Control": "no-cache, no-store", "Access-Control-Allow-Origin": "*", "Vary": "Origin",
+		"Idempotent-Replayed": "", "Stripe-Notice": "", "Strict-Transport-Security": "", "Stripe-Rate-Limited-Reason": "",
+	} {
+		if r.header.Get(k) != v {
+			t.Errorf("%s is %q, want %q", k, r.header.Get(k), v)
+		}
+	}
+	if r.status != 200 || len(id) != 18 || !strings.HasPrefix(id, "req_") || !strings.HasSuffix(string(r.body), "}\n") || !strings.HasPrefix(string(r.body), "{\n  \"id\": \"cus_") {
+		t.Errorf("%d %s %s", r.status, id, r.body)
+	}
+}
+
+// TestRestrictedKeys: by default a sandbox's restricted key may do everything;
+// once it has permissions it may do what they say, whoever may write may read,
+// and the refusal names what is missing (stripe-platform §1.2, §3.6).
+func TestRestrictedKeys(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		account := w.must(w.get("/v1/account"))["id"].(string)
+		w.must(w.do("GET", "/v1/balance", map[string]string{"Stripe-Version": "2026-03-25.dahlia"})) // the account's default
+		own := w.with(strings.Replace(w.key, "sk_", "rk_", 1))
+		own.must(own.post("/v1/customers", "name", "Ann"))
+		if got := w.control("POST", "keys", `{"key": "`+own.key+`", "permissions": ["rak_charge_read", "rak_customer_write"]}`); got["key"] != own.key {
+			t.Fatalf("%v", got)
+		}
+		fresh := w.with(w.control("POST", "keys", `{"permissions": ["rak_webhook_read"]}`)["key"].(string))
+		if len(fresh.key) != 107 || !strings.HasPrefix(fresh.key, "rk_test_5") {
+			t.Errorf("a fresh key: %s", fresh.key)
+		}
+		none := w.with(w.control("POST", "keys", `{}`)["key"].(string))
+		for _, c := range []struct {
+			by           *world
+			method, path string
+			need         string // "" if it may
+		}{
+			{own, "GET", "/v1/charges", ""},
+			{own, "GET", "/v1/refunds", ""}, // part of charges
+			{own, "GET", "/v1/customers", ""},
+			{own, "POST", "/v1/customers", ""},
+			{own, "POST", "/v1/refunds", "rak_charge_write"},
+			{own, "POST", "/v1/charges/py_1", "rak_charge_write"},
+			{own, "GET", "/v1/balance", "rak_balance_read"},
+			{own, "GET", "/v1/balance_transactions", "rak_balance_read"},
+			{own, "POST", "/v1/webhook_endpoints", "rak_webhook_write"},
+			{fresh, "GET", "/v1/webhook_endpoints", ""},
+			{fresh, "DELETE", "/v1/webhook_endpoints/we_1", "rak_webhook_write"},
+			{fresh, "GET", "/v1/customers", "rak_customer_read"},
+			{none, "GET", "/v1/account", "rak_account_read"},
+			{none, "GET", "/v1/files/file_1/contents", "rak_file_read"},
+		} {
+			r := c.by.do(c.method, c.path, nil)
+			if c.need == "" {
+				if r.status != 200 {
+					t.Errorf("%s %s: %d %s", c.method, c.path, r.status, r.body)
+				}
+				continue
+			}
+			masked := "rk_test_" + strings.Repeat("*", len(c.by.key)-14) + c.by.key[len(c.by.key)-6:]
+			want := "The provided key '" + masked + "' does not have the required permissions for this endpoint on account '" + account + "'. Having the '" + c.need + "' permission would allow this request to continue."
+			if r.status != 403 || r.err()["code"] != "more_permissions_required" || r.err()["type"] != "invalid_request_error" || r.err()["message"] != want {
+				t.Errorf("%s %s: %d %s", c.method, c.path, r.status, r.body)
+			}
+		}
+		// The route is found first, the key is free afterwards, old versions say 401.
+		if r := none.get("/v1/nothing"); r.status != 404 {
+			t.Errorf("unknown route: %d", r.status)
+		}
+		if r := none.do("POST", "/v1/customers", keyed("k")); r.status != 403 || r.header.Get("Idempotent-Replayed") != "" {
+			t.Errorf("keyed: %d", r.status)
+		}
+		w.must(w.do("POST", "/v1/customers", keyed("k")))
+		if r := none.do("GET", "/v1/balance", map[string]string{"Stripe-Version": "2016-07-06"}); r.status != 401 {
+			t.Errorf("before 2016-10-19: %d", r.status)
+		}
+		// Permissions can be changed, and take effect at once.
+		w.control("POST", "keys", `{"key": "`+own.key+`", "permissions": ["rak_balance_read"]}`)
+		own.must(own.get("/v1/balance"))
+		if r := own.get("/v1/customers"); r.status != 403 {
+			t.Errorf("after the change: %d", r.status)
+		}
+		// Nobody but the secret key hands out permissions, and only in its world.
+		for _, by := range []*world{own, none, w.public()} {
+			if s := by.controlStatus("POST", "keys", `{"permissions": ["rak_charge_write"]}`); s != 401 {
+				t.Errorf("%.7s made a key: %d", by.key, s)
+			}
+		}
+		for _, body := range []string{
+			`{"key": "rk_test_` + keys.Random(24) + `", "permissions": []}`, `{"key": "` + w.key + `"}`, `{"key": "` + w.public().key + `"}`, `{"key": "rk_live_` + keys.Random(24) + `"}`,
+			`{"permissions": ["rak_charge"]}`, `{"permissions": ["rak_nothing_read"]}`, `{"permissions": "all"}`,
+		} {
+			if s := w.controlStatus("POST", "keys", body); s != 400 {
+				t.Errorf("%s: %d", body, s)
+			}
+		}
+	})
+}
+
+// TestEveryRouteHasAPermission: a restricted key without permissions may do
+// nothing at all.
+func TestEveryRouteHasAPermission(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	none := w.with(w.control("POST", "keys", `{}`)["key"].(string))
+	for _, r := range stripe.Routes() {
+		path := placeholder.ReplaceAllString(r.Path, "x")
+		if res := none.do(r.Method, path, nil); res.status != 403 || res.err()["code"] != "more_permissions_required" {
+			t.Errorf("%s %s: %d %s", r.Method, r.Path, res.status, res.body)
+		}
+	}
+}
+
+// TestRateLimit: an account that has a limit meets the refusal; a refused request
+// does not use up its idempotency key; time gives room again; other accounts do
+// not notice.
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.control("POST", "account", `{"settings": {"stripe.rate_limit": "3"}}`)
+	for range 3 {
+		w.must(w.get("/v1/balance"))
+	}
+	r := w.do("POST", "/v1/customers", keyed("k"), "name", "Ann")
+	if r.status != 429 || r.err()["code"] != "rate_limit" || r.header.Get("Stripe-Rate-Limited-Reason") != "global-rate" {
+		t.Errorf("%d %v %s", r.status, r.header, r.body)
+	}
+	if r := w.do("GET", "/v1/balance", map[string]string{"Stripe-Version": "2015-09-03"}); r.status != 400 || r.err()["code"] != "rate_limit" {
+		t.Errorf("before 2015-09-08: %d %s", r.status, r.body)
+	}
+	other := w.with("sk_test_" + keys.Random(24))
+	other.must(other.get("/v1/balance"))
+	w.clock.Advance(time.Second)
+	if r := w.do("POST", "/v1/customers", keyed("k"), "name", "Bob"); r.status != 200 || r.header.Get("Idempotent-Replayed") != "" {
+		t.Errorf("a second later: %d %s", r.status, r.body)
+	}
+	w.control("POST", "account", `{"settings": {}}`)
+	for range 10 {
+		w.must(w.get("/v1/balance"))
+	}
+}
