@@ -115,7 +115,7 @@ func (s *shop) actions() map[string]func(*rapid.T) {
 		"dispute": do(func() {
 			charge := s.pick(s.charges, "charge")
 			if s.controlStatus("POST", "disputes", fmt.Sprintf(`{"id": %q, "reason": "general"}`, charge)) == 200 {
-				s.disputes = append(s.disputes, s.must(s.get("/v1/charges/"+charge+"/dispute"))["id"].(string))
+				s.disputes = append(s.disputes, s.must(s.get("/v1/charges/" + charge + "/dispute"))["id"].(string))
 			}
 		}),
 		"answer": do(func() {
