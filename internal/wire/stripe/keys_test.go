@@ -247,6 +247,11 @@ func TestEveryRouteHasAPermission(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	for _, bad := range []string{"0", "-1", "fast", "1.5"} {
+		if s := w.controlStatus("POST", "account", `{"settings": {"stripe.rate_limit": "`+bad+`"}}`); s != 400 {
+			t.Errorf("limit %s: %d", bad, s)
+		}
+	}
 	w.control("POST", "account", `{"settings": {"stripe.rate_limit": "3"}}`)
 	for range 3 {
 		w.must(w.get("/v1/balance"))

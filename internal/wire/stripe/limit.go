@@ -49,11 +49,11 @@ func (l *limiter) take(id int64, perSecond float64, at time.Time) bool {
 
 // limit reads an account's limit, 0 for none.
 func limit(settings map[string]string) float64 {
-	n, err := strconv.ParseFloat(settings[settingLimit], 64)
-	if err != nil || n < 0 {
+	n, err := strconv.Atoi(settings[settingLimit])
+	if err != nil || n < 1 {
 		return 0
 	}
-	return n
+	return float64(n)
 }
 
 // limited refuses a request beyond the account's limit. It runs before the
