@@ -25,7 +25,8 @@ func (d *Difference) Error() string { return "account " + d.Account + ": " + d.W
 
 // Auditor is a front that can check its rows against the core.
 type Auditor interface {
-	// Audit returns an error that names the first difference.
+	// Audit returns an error that names the first difference. balances leave out
+	// what was moved for payments of other fronts.
 	Audit(r store.Reader, balances ledger.Balances) error
 }
 
@@ -55,7 +56,7 @@ func (e *Engine) Verify(ctx context.Context, progress func(Audited)) (Audited, e
 				if err != nil {
 					return err
 				}
-				a := audit{Reader: r, m: m, e: e, done: &done, flows: map[string]flow{}}
+				a := audit{Reader: r, m: m, e: e, done: &done, flows: map[string]flow{}, owner: map[string]string{}}
 				return a.run()
 			})
 			if err != nil {
@@ -76,6 +77,7 @@ type audit struct {
 	e     *Engine
 	done  *Audited
 	flows map[string]flow
+	owner map[string]string // front by payment
 }
 
 func (a *audit) differ(format string, args ...any) error {
@@ -96,14 +98,44 @@ func (a *audit) run() error {
 	for id := range a.flows {
 		return a.differ("the ledger has transfers of payment %s, which does not exist", id)
 	}
-	for _, f := range a.e.fronts {
-		if au, ok := f.(Auditor); ok {
-			if err := au.Audit(a.Reader, balances); err != nil {
-				return a.differ("%v", err)
-			}
+	for name, f := range a.e.fronts {
+		au, ok := f.(Auditor)
+		if !ok {
+			continue
+		}
+		own, err := a.without(balances, name)
+		if err != nil {
+			return err
+		}
+		if err := au.Audit(a.Reader, own); err != nil {
+			return a.differ("%v", err)
 		}
 	}
 	return nil
+}
+
+// without takes what was moved for payments of other fronts out of balances.
+func (a *audit) without(balances ledger.Balances, front string) (ledger.Balances, error) {
+	foreign := false
+	for _, owner := range a.owner {
+		foreign = foreign || owner != front
+	}
+	if !foreign {
+		return balances, nil
+	}
+	own := ledger.Balances{}
+	for after := int64(0); ; {
+		ts, next, err := a.Transfers(after, auditPage)
+		if err != nil || len(ts) == 0 {
+			return own, err
+		}
+		after = next
+		for _, t := range ts {
+			if owner := a.owner[t.Payment]; owner == "" || owner == front {
+				own.Apply(t)
+			}
+		}
+	}
 }
 
 // ledger folds all transfers and compares with the balances the store keeps.
@@ -257,6 +289,7 @@ func (a *audit) payments() error {
 		}
 		for _, p := range ps {
 			after = p.ID
+			a.owner[p.ID] = p.Front
 			if err := a.payment(&p, planned); err != nil {
 				return err
 			}

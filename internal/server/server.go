@@ -32,6 +32,7 @@ import (
 	"github.com/ducatpay/ducat/internal/store/postgres"
 	"github.com/ducatpay/ducat/internal/store/sqlite"
 	"github.com/ducatpay/ducat/internal/webhook"
+	"github.com/ducatpay/ducat/internal/wire/multisafepay"
 	"github.com/ducatpay/ducat/internal/wire/stripe"
 )
 
@@ -83,28 +84,35 @@ type Server struct {
 func New(s store.Store, c Config) *Server {
 	e := engine.New(s, c.Clock, c.IDs, c.Log)
 	e.AddRail(false, simrail.Rail{})
-	api := stripe.New(e, engine.NewWorlds(e), stripe.Config{BaseURL: c.BaseURL, Sandbox: c.Sandbox}, c.Log)
+	worlds := engine.NewWorlds(e)
+	api := stripe.New(e, worlds, stripe.Config{BaseURL: c.BaseURL, Sandbox: c.Sandbox}, c.Log)
+	msp := multisafepay.New(e, worlds, multisafepay.Config{BaseURL: c.BaseURL, Sandbox: c.Sandbox}, c.Log)
 	e.AddFront(api)
+	e.AddFront(msp)
 	m := newMetrics()
 	d := &webhook.Deliverer{
 		Store: s, Clock: c.Clock, Log: c.Log,
 		Test:    safehttp.New(safehttp.Policy{AllowPrivate: true, AllowPlain: true}, safehttp.Options{}),
 		Live:    safehttp.New(safehttp.Policy{}, safehttp.Options{}),
-		Fronts:  map[string]webhook.Front{api.Name(): api},
+		Fronts:  map[string]webhook.Front{api.Name(): api, msp.Name(): msp},
 		Observe: m.delivered,
 	}
 	r := &job.Runner{Store: s, Clock: c.Clock, Log: c.Log, Wake: e.Wake(), Handlers: map[string]job.Handler{webhook.Job: d.Deliver}, Outside: map[string]bool{webhook.Job: true}}
 	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout, engine.JobPayouts, engine.JobAgreement} {
 		r.Handlers[kind] = e.Run
 	}
+	r.Handlers[multisafepay.JobOrder] = msp.Run
 	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers
 	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
 	e.Deliver = func(ctx context.Context, msg engine.Message) { d.Now(ctx, msg.Merchant, msg.Delivery, r.Do) }
-	ctl := &control.API{Engine: e, Fronts: []control.Front{api}, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log,
+	ctl := &control.API{Engine: e, Fronts: []control.Front{api, msp}, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log,
 		Release: func(t *engine.Tx, held []race.Held) error { return webhook.Release(t, held, t.At) }}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)
 	mux.Handle("/v1", api)
+	for _, p := range []string{multisafepay.Prefix, multisafepay.Prefix + "/", "/connect/", "/simulator/"} {
+		mux.Handle(p, msp)
+	}
 	mux.Handle("/_ducat/", ctl.Handler())
 	mux.Handle("/pay/", hosted.New(hosted.Counter{Engine: e}, hosted.Options{Log: c.Log, Now: c.Clock.Now}))
 	mux.HandleFunc("GET /healthz", srv.health)
@@ -112,7 +120,7 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /{$}", srv.welcome)
 	mux.Handle("/", api)
-	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL}), uncleaned(mux, api))))
+	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL}), uncleaned(mux, api, msp))))
 	return srv
 }
 
@@ -130,14 +138,22 @@ func library(h *elements.Handler, next http.Handler) http.Handler {
 
 // uncleaned keeps the mux from answering a path with doubled slashes or dots by
 // a redirect in HTML: API clients get the API's own error.
-func uncleaned(mux, api http.Handler) http.Handler {
+func uncleaned(mux, api, msp http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.Path; p != "/" && strings.TrimSuffix(p, "/") != path.Clean(p) {
+		switch p := r.URL.Path; {
+		case p == "/" || strings.TrimSuffix(p, "/") == path.Clean(p):
+			mux.ServeHTTP(w, r)
+		case ofMultiSafepay(p):
+			msp.ServeHTTP(w, r)
+		default:
 			api.ServeHTTP(w, r)
-			return
 		}
-		mux.ServeHTTP(w, r)
 	})
+}
+
+// ofMultiSafepay reports whether a path is below that API's.
+func ofMultiSafepay(path string) bool {
+	return path == multisafepay.Prefix || strings.HasPrefix(path, multisafepay.Prefix+"/")
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }
@@ -155,8 +171,8 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte("Ducat is running. Point a Stripe SDK at this address; the README has a walk-through.\n\n" +
-		"  /v1/…          Stripe API\n  /pay/…         the payer's pages\n  /_ducat/v1/…   control API (clock, scripts, deliveries)\n  /metrics /healthz /readyz\n"))
+	_, _ = w.Write([]byte("Ducat is running. Point an SDK at this address; the README has a walk-through.\n\n" +
+		"  /v1/…          Stripe API\n  /v1/json/…     MultiSafepay API\n  /pay/…         the payer's pages\n  /_ducat/v1/…   control API (clock, scripts, deliveries)\n  /metrics /healthz /readyz\n"))
 }
 
 // recovered turns a broken invariant into a loud record and an internal error.
@@ -174,6 +190,10 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 			s.log.Error("broken invariant", "path", r.URL.Path, "panic", fmt.Sprint(v))
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusInternalServerError)
+			if ofMultiSafepay(r.URL.Path) {
+				_, _ = w.Write([]byte(`{"success":false,"data":{},"error_code":1000,"error_info":"Unknown error"}`))
+				return
+			}
 			_, _ = w.Write([]byte(`{"error": {"type": "api_error", "message": "An error occurred on our side. It has been logged."}}` + "\n"))
 		}()
 		next.ServeHTTP(w, r)
@@ -228,7 +248,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 
 // surface names the part of the server a path belongs to.
 func surface(path string) string {
-	for _, p := range []string{"/v1", "/_ducat", "/pay", "/metrics", "/healthz", "/readyz"} {
+	for _, p := range []string{multisafepay.Prefix, "/v1", "/_ducat", "/pay", "/connect", "/simulator", "/metrics", "/healthz", "/readyz"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			return p[1:]
 		}
@@ -238,8 +258,10 @@ func surface(path string) string {
 
 // loggable hides the token of a hosted page, which is a credential.
 func loggable(path string) string {
-	if strings.HasPrefix(path, "/pay/") && !strings.HasPrefix(path, "/pay/assets/") {
-		return "/pay/[hidden]"
+	for _, p := range []string{"/pay/", "/connect/"} {
+		if strings.HasPrefix(path, p) && !strings.HasPrefix(path, p+"assets/") {
+			return p + "[hidden]"
+		}
 	}
 	return path
 }

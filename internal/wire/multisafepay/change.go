@@ -1,0 +1,313 @@
+package multisafepay
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/wire/multisafepay/value"
+)
+
+// kept are the members of a PATCH that are stored and come back (reference §5).
+var kept = []string{"tracktrace_code", "tracktrace_url", "carrier", "ship_date", "po_number", "invoice_id", "invoice_url", "memo"}
+
+// heard are members that are known beside them; a PATCH without any is refused.
+var heard = append([]string{"status", "exclude_order", "reason", "amount", "partial_shipment_amount", "extend_expiration", "new_order_id"}, kept...)
+
+// patch is what PATCH /orders/{id} asks for.
+type patch struct {
+	status  string
+	exclude bool
+	texts   map[string]string
+	partial int64
+}
+
+func decodePatch(v value.Value) (patch, error) {
+	p := patch{texts: map[string]string{}}
+	if !slices.ContainsFunc(heard, func(name string) bool { return v.Get(name).Present() }) {
+		return p, refusef(codeMissing, "there is nothing to change")
+	}
+	s, ok := v.Get("status").Text()
+	switch p.status = strings.ToLower(s); {
+	case !ok, p.status != "" && p.status != "shipped" && p.status != "cancelled":
+		return p, refusef(codeMissing, "status can be shipped or cancelled")
+	}
+	if p.exclude, ok = v.Get("exclude_order").Bool(); !ok {
+		return p, refusef(codeMissing, "exclude_order must be a boolean")
+	}
+	for _, name := range kept {
+		text, err := short(name, v.Get(name))
+		if err != nil {
+			return p, err
+		}
+		if text != "" {
+			p.texts[name] = text
+		}
+	}
+	if _, err := short("reason", v.Get("reason")); err != nil {
+		return p, err
+	}
+	if a := v.First("amount", "partial_shipment_amount"); a.Present() {
+		if p.partial, ok = a.Int(); !ok || p.partial < 1 {
+			return p, refuse(codeAmount)
+		}
+	}
+	return p, nil
+}
+
+// updateOrder answers PATCH /orders/{id}: update, ship, cancel.
+func updateOrder(c *call) (step, error) {
+	q, err := decodePatch(c.body)
+	if err != nil {
+		return step{}, err
+	}
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, o, err := c.api.in(t).orderRow(c.path["order"])
+			if err != nil {
+				return err
+			}
+			if err := c.api.settle(t, &row, &o); err != nil {
+				return err
+			}
+			if len(q.texts) > 0 && o.Shipment == nil {
+				o.Shipment = map[string]string{}
+			}
+			for name, text := range q.texts {
+				o.Shipment[name] = text
+			}
+			switch {
+			case q.status == "shipped":
+				return c.api.ship(t, &row, &o)
+			case q.status == "cancelled", q.exclude:
+				return c.api.cancel(t, &row, &o)
+			}
+			return c.api.saveOrder(t, &row, &o)
+		},
+		finish: func(*engine.Tx) (any, error) { return value.Object{}, nil },
+	}, nil
+}
+
+// ship marks an order as sent (reference §5). What the payer pays for later is
+// captured with it.
+func (a *API) ship(t *engine.Tx, row *resource.Row, o *order) error {
+	status, _, err := a.in(t).statuses(o)
+	if err != nil {
+		return err
+	}
+	switch status {
+	case "initialized":
+		return refusef(codeOrder, "an order that is not paid cannot be shipped")
+	case "completed", "uncleared", "reserved":
+	default:
+		return a.saveOrder(t, row, o) // shipped already, or over
+	}
+	o.Shipped = true
+	_, tx, p, err := a.open(t, o)
+	if err != nil {
+		return err
+	}
+	if g, _ := findGateway(tx.Gateway); g.Kind == later && p.State() == payment.Authorized {
+		if err := a.saveOrder(t, row, o); err != nil {
+			return err
+		}
+		return a.capture(t, p, p.Amount) // Tell does the rest
+	}
+	return a.changed(t, row, o, false)
+}
+
+// open loads an order's current transaction and locks its payment.
+func (a *API) open(t *engine.Tx, o *order) (resource.Row, transaction, *payment.Payment, error) {
+	row, tx, err := transactionOf(t, o.Current)
+	if err != nil {
+		return row, tx, nil, err
+	}
+	p, err := t.LoadPayment(row.Payment)
+	return row, tx, p, err
+}
+
+// cancel ends an order that is not paid: its link is dead, and what is held goes
+// back to the payer (reference §5).
+func (a *API) cancel(t *engine.Tx, row *resource.Row, o *order) error {
+	status, _, err := a.in(t).statuses(o)
+	if err != nil {
+		return err
+	}
+	if o.Current == "" {
+		if o.Ended == sessionOpen {
+			o.Ended = sessionCancelled
+		}
+		return a.changed(t, row, o, false)
+	}
+	_, _, p, err := a.open(t, o)
+	if err != nil {
+		return err
+	}
+	if o.hosted() && o.Ended == sessionOpen {
+		o.Ended = sessionCancelled
+	}
+	switch {
+	case p.State().Waiting():
+		if err := a.saveOrder(t, row, o); err != nil {
+			return err
+		}
+		return t.Void(p) // Tell does the rest
+	case p.State() == payment.Captured && status != "refunded" && status != "chargedback":
+		return refusef(codeRefund, "the order is paid; refund it instead")
+	}
+	return a.saveOrder(t, row, o) // over already
+}
+
+// captureOrder answers POST /orders/{id}/capture (reference §7).
+func captureOrder(c *call) (step, error) {
+	amount, ok := c.body.Get("amount").Int()
+	if !ok && c.body.Get("amount").Present() || amount < 0 {
+		return step{}, refuse(codeAmount)
+	}
+	newID, ok := c.body.Get("new_order_id").Text()
+	if !ok || newID != "" && !validID(newID) {
+		return step{}, refuse(codeOrder)
+	}
+	var psp, answered string
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, o, p, err := c.authorised(t)
+			if err != nil {
+				return err
+			}
+			want := amount
+			if want == 0 {
+				want = p.Amount.Minor
+			}
+			if want > p.Amount.Minor {
+				return refuse(codeAmount)
+			}
+			answered, psp = o.OrderID, o.Current
+			if newID != "" && want < p.Amount.Minor {
+				answered = newID
+			}
+			if err := c.api.saveOrder(t, &row, &o); err != nil {
+				return err
+			}
+			return c.api.capture(t, p, money.Of(want, o.Currency))
+		},
+		finish: func(*engine.Tx) (any, error) {
+			return value.Object{"transaction_id": number(psp), "order_id": answered}, nil
+		},
+	}, nil
+}
+
+// authorised finds an order whose payment is authorised and waits to be
+// captured.
+func (c *call) authorised(t *engine.Tx) (resource.Row, order, *payment.Payment, error) {
+	row, o, err := c.api.in(t).orderRow(c.path["order"])
+	if err != nil {
+		return row, o, nil, err
+	}
+	if err := c.api.settle(t, &row, &o); err != nil {
+		return row, o, nil, err
+	}
+	if o.Current == "" {
+		return row, o, nil, refuse(codeOrder)
+	}
+	_, _, p, err := c.api.open(t, &o)
+	if err == nil && p.State() != payment.Authorized {
+		err = refuse(codeOrder)
+	}
+	return row, o, p, err
+}
+
+// capture takes authorised funds; what is not taken goes back to the payer.
+func (a *API) capture(t *engine.Tx, p *payment.Payment, amount money.Amount) error {
+	proof, ok := p.Capturable(t.At)
+	if !ok {
+		return refuse(codeOrder)
+	}
+	return t.Capture(p, proof, "capture:"+p.Attempt.ID, amount)
+}
+
+// cancelCapture answers PATCH /capture/{id}: what is left of an authorisation
+// goes back. After a capture nothing is left, and nothing happens.
+func cancelCapture(c *call) (step, error) {
+	status, ok := c.body.Get("status").Text()
+	if !ok || !strings.EqualFold(status, "cancelled") {
+		return step{}, refusef(codeMissing, "status can be cancelled")
+	}
+	var psp, orderID string
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, o, err := c.api.in(t).orderRow(c.path["order"])
+			if err != nil {
+				return err
+			}
+			if err := c.api.settle(t, &row, &o); err != nil {
+				return err
+			}
+			if !o.Manual || o.Current == "" {
+				return refuse(codeOrder)
+			}
+			orderID, psp = o.OrderID, o.Current
+			_, _, p, err := c.api.open(t, &o)
+			if err != nil {
+				return err
+			}
+			switch p.State() {
+			case payment.Authorized:
+				return t.Void(p)
+			case payment.Captured:
+				return nil
+			}
+			return refuse(codeOrder)
+		},
+		finish: func(*engine.Tx) (any, error) {
+			return value.Object{"transaction_id": number(psp), "order_id": orderID, "success": true}, nil
+		},
+	}, nil
+}
+
+// fileTypes are the documents that contest a chargeback can have.
+var fileTypes = []string{"PDF", "JPEG", "PNG", "CHARGEBACK"}
+
+// kindFile is a document about an order.
+const kindFile = Name + ".file"
+
+type file struct {
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	Type        string `json:"type"`
+	Content     []byte `json:"content"`
+}
+
+// attachFile answers POST /orders/{id}/files.
+func attachFile(c *call) (step, error) {
+	typ, ok := c.body.Get("type").Text()
+	if !ok || !slices.Contains(fileTypes, strings.ToUpper(typ)) {
+		return step{}, refusef(codeMissing, "type can be PDF, JPEG or PNG")
+	}
+	encoded, ok := c.body.Get("base64").Text()
+	content, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(content) == 0 {
+		return step{}, refusef(codeMissing, "base64 must be the file's content in base64")
+	}
+	f := file{Type: strings.ToUpper(typ), Content: content}
+	if f.Name, err = short("name", c.body.Get("name")); err != nil {
+		return step{}, err
+	}
+	if f.Description, err = short("description", c.body.Get("description")); err != nil {
+		return step{}, err
+	}
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, o, err := c.api.in(t).orderRow(c.path["order"])
+			if err != nil {
+				return err
+			}
+			return t.InsertResource(newRow(t, kindFile, t.NewID("file_"), "", f, resource.Key{Name: "order", Value: row.ID}, resource.Key{Name: "order_id", Value: o.OrderID}))
+		},
+		finish: func(*engine.Tx) (any, error) { return value.Object{}, nil },
+	}, nil
+}

@@ -1,0 +1,278 @@
+package multisafepay
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/multisafepay/value"
+)
+
+// createOrder answers POST /orders.
+func createOrder(c *call) (step, error) {
+	var rowID string
+	return step{
+		begin: func(t *engine.Tx) error {
+			if t.Who.Profile.Settings[settingBlocked] == "true" {
+				return refuse(codeSite)
+			}
+			r, err := decodeOrder(c.body, t.Who)
+			if err != nil {
+				return err
+			}
+			if err := c.api.unused(t, r.OrderID); err != nil {
+				return err
+			}
+			r.Key, r.Modified, r.Status, r.Financial = c.principal.key, t.At, "initialized", "initialized"
+			rowID = c.api.newPSP(t.At)
+			row := newRow(t, kindOrder, rowID, "", nil, resource.Key{Name: "order_id", Value: r.OrderID})
+			row.Version = 0
+			if r.hosted() {
+				return c.api.openSession(t, row, r)
+			}
+			return c.api.openDirect(t, row, r)
+		},
+		finish: func(t *engine.Tx) (any, error) { return c.api.in(t).created(rowID) },
+	}, nil
+}
+
+// unused refuses an order id under which money was taken or promised already
+// (reference §3.11).
+func (a *API) unused(t *engine.Tx, orderID string) error {
+	rows, err := t.Resources(store.List{Kind: kindOrder, Key: "order_id", Value: orderID, Limit: siblingsMax})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		o, err := decodeBody[order](row)
+		if err != nil {
+			return err
+		}
+		status, _, err := a.in(t).statuses(&o)
+		if err != nil {
+			return err
+		}
+		if taken(status) {
+			return refuse(codeOrder)
+		}
+	}
+	return nil
+}
+
+// openSession stores an order that is paid on the payment page.
+func (a *API) openSession(t *engine.Tx, row resource.Row, r *request) error {
+	r.Session = newSession(t)
+	r.Until = t.At.Add(time.Duration(r.seconds) * time.Second)
+	row.Keys = append(row.Keys, resource.Key{Name: "session", Value: r.Session})
+	if err := a.saveOrder(t, &row, &r.order); err != nil {
+		return err
+	}
+	return t.Job("order:"+row.ID, JobOrder, r.Until, orderPayload{row.ID})
+}
+
+// openDirect begins the transaction at once.
+func (a *API) openDirect(t *engine.Tx, row resource.Row, r *request) error {
+	op, err := a.directly(t, r)
+	if err != nil {
+		return err
+	}
+	o := r.order
+	p, err := a.start(t, &row, &o, r.gateway, op)
+	if err != nil {
+		return err
+	}
+	switch p.State() {
+	case payment.Declined:
+		return &wireError{status: 404, code: codeDeclined, text: titles[codeDeclined], keep: true}
+	case payment.AwaitingPayer:
+		return a.notify(t, &row, &o, t.At.Add(firstAfter))
+	case payment.Processing:
+		if err := a.reload(t, &row, &o); err != nil {
+			return err
+		}
+		return a.changed(t, &row, &o, false)
+	}
+	return nil // Tell has told it
+}
+
+// directly says how a direct transaction begins (reference §3.10, §11.1).
+func (a *API) directly(t *engine.Tx, r *request) (opening, error) {
+	switch r.gateway.Kind {
+	case cards:
+		return a.charge(t, r)
+	case later:
+		// Bought now: the provider has accepted, and pays when it has shipped.
+		return opening{rules: approve()}, nil
+	case debit:
+		return debited(r)
+	case redirecting, transfer, coupon:
+	}
+	issuer, err := short("gateway_info.issuer_id", r.info.Get("issuer_id"))
+	if r.info.Get("payment_token").Present() {
+		return opening{rules: approve()}, err
+	}
+	return opening{issuer: issuer}, err
+}
+
+func approve() []rail.Rule { return []rail.Rule{{On: "authorize", Do: "approve"}} }
+
+// debited reads the account a direct debit is about; the last digits of the
+// test accounts say how it ends.
+func debited(r *request) (opening, error) {
+	iban, err := short("gateway_info.account_id", r.info.First("account_id", "account_holder_iban"))
+	if err != nil {
+		return opening{}, err
+	}
+	iban = strings.ReplaceAll(iban, " ", "")
+	if len(iban) < 15 {
+		return opening{}, refusef(codeMissing, "gateway_info.account_id")
+	}
+	holder, err := short("gateway_info.account_holder_name", r.info.Get("account_holder_name"))
+	op := opening{account: masked(iban), holder: holder}
+	const two, three = 120, 180
+	switch {
+	case strings.HasSuffix(iban, "02"):
+		op.rules = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: two, Reason: string(payment.PayerDeclined)}}
+	case strings.HasSuffix(iban, "03"):
+		op.rules, op.review = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: three}}, true
+	case strings.HasSuffix(iban, "04"):
+		op.rules, op.review = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: three, Reason: string(payment.PayerDeclined)}}, true
+	default:
+		op.rules = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: two}}
+	}
+	return op, err
+}
+
+// masked shows the end of an account's number (reference §12.6).
+func masked(iban string) string { return "*** " + iban[max(0, len(iban)-4):] }
+
+// created is the answer to POST /orders.
+func (v *view) created(rowID string) (any, error) {
+	row, err := v.Resource(kindOrder, rowID)
+	if err != nil {
+		return nil, err
+	}
+	o, err := decodeBody[order](row)
+	if err != nil {
+		return nil, err
+	}
+	if o.hosted() {
+		return value.Object{"order_id": o.OrderID, "payment_url": v.paymentURL(&o), "session_id": o.Session}, nil
+	}
+	out, err := v.renderOrder(row, &o)
+	if err != nil {
+		return nil, err
+	}
+	_, tx, p, err := v.current(&o)
+	if err != nil {
+		return nil, err
+	}
+	out["payment_url"] = v.walletURL(tx, p, o.returnURL("completed"))
+	out["cancel_url"] = o.returnURL("void")
+	return out, nil
+}
+
+// walletURL is where the payer of a transaction goes: the method's page, which
+// is a simulator's in a sandbox, or straight back to the merchant when nothing
+// is left to do.
+func (v *view) walletURL(tx transaction, p payment.Payment, back string) string {
+	g, _ := findGateway(tx.Gateway)
+	if p.State() != payment.AwaitingPayer || g.Kind == transfer {
+		if back == "" {
+			return v.api.config.BaseURL + "/simulator/done"
+		}
+		return back
+	}
+	return v.api.config.BaseURL + walletPath(tx)
+}
+
+// walletPath is the path of a transaction's page.
+func walletPath(tx transaction) string {
+	if tx.Gateway == "ALIPAY" {
+		return "/simulator/alipay/standard/auth.htm?auth_order_id=" + tx.Wallet
+	}
+	return "/simulator/" + strings.ToLower(tx.Gateway) + "?trxid=" + tx.Wallet
+}
+
+// newSession names a session: two digits, then letters and digits, of which the
+// last eleven find the world (reference §2).
+func newSession(t *engine.Tx) string {
+	return digitsOf(t.Random(2)) + t.Random(sessionLen-2-worldLen) + worldText(t.Who.ID)
+}
+
+const (
+	sessionLen = 35
+	worldLen   = 11
+	letters    = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// worldText writes a merchant's id in eleven letters and digits.
+func worldText(id int64) string {
+	b := make([]byte, worldLen)
+	for i := worldLen - 1; i >= 0; i-- {
+		b[i] = letters[id%62]
+		id /= 62
+	}
+	return string(b)
+}
+
+// sessionWorld returns the merchant of a session id.
+func sessionWorld(s string) (int64, bool) {
+	if len(s) != sessionLen {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range s {
+		i := strings.IndexRune(letters, c)
+		if i < 0 {
+			return 0, false
+		}
+	}
+	for _, c := range s[sessionLen-worldLen:] {
+		n = n*62 + uint64(strings.IndexRune(letters, c))
+	}
+	return int64(n), n <= 1<<63-1
+}
+
+// siteName is who the payer pays.
+func siteName(m merchant.Merchant) string { return m.Profile.Name }
+
+// idNumbers are the ids of an account and its site on the wire, which are
+// integers (reference §2, /me).
+func idNumbers(m merchant.Merchant) (account, site int64) {
+	n := m.ID % 1_000_000_0
+	return 10_000_000 + n, 1_000_000 + n%1_000_000
+}
+
+// retrieveLink answers GET /orders/{id}/paymentlink, which old clients call.
+func retrieveLink(c *call) (any, error) {
+	var out value.Object
+	err := c.view(func(v *view) error {
+		_, o, err := v.orderRow(c.path["order"])
+		if err != nil {
+			return err
+		}
+		if !o.hosted() {
+			return refuse(codeOrder)
+		}
+		out = value.Object{"order_id": o.OrderID, "payment_url": v.paymentURL(&o)}
+		return nil
+	})
+	return out, err
+}
+
+// cancelQR answers POST /orders/{id}/cancel, which exists for QR codes only.
+func cancelQR(c *call) (step, error) {
+	return step{begin: func(t *engine.Tx) error {
+		if _, _, err := c.api.in(t).orderRow(c.path["order"]); err != nil {
+			return err
+		}
+		return &wireError{status: 403, code: codeOrder, text: fmt.Sprintf("%s: only orders paid by QR code can be cancelled like this", titles[codeOrder])}
+	}}, nil
+}

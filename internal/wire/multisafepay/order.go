@@ -1,0 +1,477 @@
+package multisafepay
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/safehttp"
+	"github.com/ducatpay/ducat/internal/wire/multisafepay/value"
+)
+
+// Kinds of row.
+const (
+	// kindOrder is an order: what one POST asked for, and its session. Its id is
+	// the PSP id that its first transaction gets.
+	kindOrder = Name + ".order"
+	// kindTransaction is whatever has a PSP id of its own: a payment, a refund,
+	// a chargeback.
+	kindTransaction = Name + ".transaction"
+)
+
+// Types of order (reference §3.1).
+const (
+	typeRedirect = "redirect"
+	typeDirect   = "direct"
+	typeLink     = "paymentlink"
+	typeCheckout = "checkout"
+)
+
+// Limits of what a merchant sends.
+const (
+	orderIDMax     = 50
+	descriptionMax = 200
+	variableMax    = 500
+	textMax        = 250 // of any other text; no limit below it is enforced
+	urlMax         = 2048
+	htmlMax        = 32 << 10
+	amountMax      = 9_999_999_999
+	daysDefault    = 30
+	daysMax        = 365
+	secondsMax     = 31_536_000
+)
+
+// order is the body of an order's row: what the merchant sent, as far as it is
+// used or comes back, and what happened to the session.
+type order struct {
+	OrderID     string            `json:"order_id"`
+	Type        string            `json:"type"`
+	Gateway     string            `json:"gateway,omitempty"`
+	Currency    money.Currency    `json:"currency"`
+	Amount      int64             `json:"amount"`
+	Description string            `json:"description"`
+	Items       string            `json:"items,omitempty"` // HTML, never shown as such
+	Locale      string            `json:"locale,omitempty"`
+	Customer    map[string]string `json:"customer,omitempty"` // what comes back, by its name in answers
+	Reference   string            `json:"reference,omitempty"`
+	Email       string            `json:"email,omitempty"`
+	Options     options           `json:"options"`
+	Cart        []any             `json:"cart,omitempty"`
+	Checkout    map[string]any    `json:"checkout,omitempty"`
+	Totals      *totals           `json:"totals,omitempty"`
+	Vars        [3]string         `json:"vars"`
+	Custom      [3]string         `json:"custom"`
+	Manual      bool              `json:"manual,omitempty"` // authorise only
+	Model       string            `json:"model,omitempty"`  // recurring model
+	Affiliate   map[string]any    `json:"affiliate,omitempty"`
+	Key         string            `json:"key"` // signs notifications
+	Session     string            `json:"session,omitempty"`
+	Until       time.Time         `json:"until,omitzero"` // when the session ends
+
+	Current   string            `json:"current,omitempty"` // PSP id of the current transaction
+	Started   int               `json:"started,omitempty"` // transactions begun
+	Ended     session           `json:"ended,omitempty"`   // of the session
+	Closed    bool              `json:"closed,omitempty"`  // another order of the same id was paid
+	Shipped   bool              `json:"shipped,omitempty"`
+	Shipment  map[string]string `json:"shipment,omitempty"`
+	Related   []string          `json:"related,omitempty"` // PSP ids of refunds and chargebacks
+	Modified  time.Time         `json:"modified"`
+	Status    string            `json:"status"` // as the merchant was last told
+	Financial string            `json:"financial"`
+}
+
+// options is payment_options.
+type options struct {
+	Notification string `json:"notification,omitempty"`
+	Post         bool   `json:"post,omitempty"` // notify by POST
+	Redirect     string `json:"redirect,omitempty"`
+	Cancel       string `json:"cancel,omitempty"`
+	CloseWindow  bool   `json:"close_window,omitempty"`
+}
+
+// hosted reports whether the order has a payment page of ours.
+func (o *order) hosted() bool { return o.Type != typeDirect }
+
+// amount is what the payer has to pay.
+func (o *order) amount() money.Amount { return money.Of(o.Amount, o.Currency) }
+
+func decodeBody[T any](r resource.Row) (T, error) {
+	var b T
+	if err := json.Unmarshal(r.Body, &b); err != nil {
+		return b, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
+	}
+	return b, nil
+}
+
+func encodeBody(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("multisafepay: a row's body cannot be encoded: " + err.Error())
+	}
+	return b
+}
+
+// request is an order as it was sent, with what is needed once and not kept.
+type request struct {
+	order
+	gateway gateway // zero when none was named
+	info    value.Value
+	token   string // recurring id to charge
+	seconds int64  // lifetime of the session
+}
+
+// decodeOrder checks the members in the order of reference §1.7 and reports the
+// first that is wrong.
+func decodeOrder(v value.Value, m merchant.Merchant) (*request, error) {
+	r := &request{}
+	for _, step := range []func(v value.Value, m merchant.Merchant) error{
+		r.readID, r.readAmount, r.readDescription, r.readType, r.readGateway, r.readLifetime, r.readOptions, r.readCustomer, r.readVariables, r.readRecurring, r.readCart,
+	} {
+		if err := step(v, m); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *request) readID(v value.Value, _ merchant.Merchant) error {
+	id, ok := v.Get("order_id").Text()
+	if !ok || !validID(id) {
+		return refuse(codeOrder)
+	}
+	r.OrderID = id
+	return nil
+}
+
+func validID(id string) bool {
+	return id != "" && utf8.RuneCountInString(id) <= orderIDMax && !strings.ContainsFunc(id, unicode.IsControl)
+}
+
+func (r *request) readAmount(v value.Value, m merchant.Merchant) error {
+	code, _ := v.Get("currency").Text()
+	c, ok := money.ParseCurrency(code)
+	if !ok || !siteTakes(m.Profile, c) {
+		return refuse(codeCurrency)
+	}
+	amount, ok := v.Get("amount").Int()
+	if !ok || amount < 1 || amount > amountMax {
+		return refuse(codeAmount)
+	}
+	r.Currency, r.Amount = c, amount
+	return nil
+}
+
+var tags = regexp.MustCompile(`<[^<>]*>`)
+
+// plain strips markup, which descriptions cannot have (reference §3.2).
+func plain(s string) string { return strings.TrimSpace(tags.ReplaceAllString(s, "")) }
+
+func (r *request) readDescription(v value.Value, _ merchant.Merchant) error {
+	s, ok := v.Get("description").Text()
+	if s = plain(s); !ok || s == "" || utf8.RuneCountInString(s) > descriptionMax {
+		return refuse(codeDescription)
+	}
+	r.Description = s
+	if r.Items, ok = v.Get("items").Text(); !ok || len(r.Items) > htmlMax {
+		return refusef(codeMissing, "items must be a text of at most %d bytes", htmlMax)
+	}
+	return nil
+}
+
+func (r *request) readType(v value.Value, _ merchant.Merchant) error {
+	s, ok := v.Get("type").Text()
+	switch s = strings.ToLower(s); {
+	case !ok:
+		return refusef(codeMissing, "type must be a text")
+	case s == "":
+		s = typeRedirect
+	case s == "unreferenced_refund":
+		return refusef(codeCreate, "unreferenced refunds are made at terminals")
+	case !slices.Contains([]string{typeRedirect, typeDirect, typeLink, typeCheckout}, s):
+		return refusef(codeMissing, "type must be redirect, direct, paymentlink or checkout")
+	}
+	r.Type = s
+	if _, ok := v.Get("manual").Bool(); !ok {
+		return refusef(codeMissing, "manual must be a boolean")
+	}
+	return nil
+}
+
+func (r *request) readGateway(v value.Value, m merchant.Merchant) error {
+	name := v.Get("gateway")
+	if !name.Present() {
+		name = v.Get("payment_data").Get("gateway")
+	}
+	s, ok := name.Text()
+	if !ok {
+		return refuse(codeGateway)
+	}
+	r.info = v.Get("gateway_info")
+	if s == "" {
+		if r.Type == typeDirect {
+			return refuse(codeGateway)
+		}
+		return nil
+	}
+	if r.gateway, ok = findGateway(s); !ok || !r.gateway.enabled(m.Profile) || r.Type == typeDirect && !r.gateway.Direct {
+		return refuse(codeGateway)
+	}
+	if !r.gateway.takes(r.Currency) {
+		return refuse(codeCurrency)
+	}
+	r.Gateway = r.gateway.ID
+	if bank, _ := r.info.Get("issuer_id").Text(); bank != "" && r.Gateway == "IDEAL" && !knownIssuer("ideal", bank) {
+		return refuse(codeIssuer)
+	}
+	switch s, ok := v.Get("capture").Text(); {
+	case !ok || s != "" && s != "manual":
+		return refusef(codeMissing, "capture can be manual, or left out")
+	case s == "manual" && !r.gateway.rules().SeparateCapture:
+		return refuse(codeGateway)
+	default:
+		r.Manual = s == "manual"
+	}
+	return nil
+}
+
+func (r *request) readLifetime(v value.Value, _ merchant.Merchant) error {
+	r.seconds = daysDefault * 24 * 3600
+	if d := v.Get("days_active"); d.Present() {
+		n, ok := d.Int()
+		if !ok || n < 1 || n > daysMax {
+			return refusef(codeMissing, "days_active must be 1 to %d", daysMax)
+		}
+		r.seconds = n * 24 * 3600
+	}
+	if s := v.Get("seconds_active"); s.Present() {
+		n, ok := s.Int()
+		if !ok || n < 0 || n > secondsMax {
+			return refusef(codeMissing, "seconds_active must be 1 to %d", secondsMax)
+		}
+		if n > 0 {
+			r.seconds = n
+		}
+	}
+	return nil
+}
+
+func (r *request) readOptions(v value.Value, m merchant.Merchant) error {
+	site := m.Profile.Settings
+	o := v.Get("payment_options")
+	if members, ok := o.Object(); o.Present() && !ok {
+		return refusef(codeMissing, "payment_options must be an object")
+	} else if len(members) == 0 && site[settingNotification] == "" && site[settingRedirect] == "" {
+		return refusef(codeMissing, "payment_options")
+	}
+	strict := m.Live || site[settingStrictURLs] == "true"
+	for _, u := range []struct {
+		name, site string
+		to         *string
+	}{
+		{"notification_url", settingNotification, &r.Options.Notification}, {"redirect_url", settingRedirect, &r.Options.Redirect}, {"cancel_url", settingCancel, &r.Options.Cancel},
+	} {
+		s, ok := o.Get(u.name).Text()
+		if s == "" {
+			s = site[u.site]
+		}
+		if !ok || s != "" && !validURL(s) {
+			return refusef(codeMissing, "payment_options.%s must be an absolute http or https URL", u.name)
+		}
+		if u.to == &r.Options.Notification && strict && s != "" && !strictURL(s) {
+			return refusef(codeMissing, "payment_options.notification_url must use https, no port and no special characters")
+		}
+		*u.to = s
+	}
+	switch s, ok := o.Get("notification_method").Text(); {
+	case !ok || s != "" && !strings.EqualFold(s, "GET") && !strings.EqualFold(s, "POST"):
+		return refusef(codeMissing, "payment_options.notification_method must be GET or POST")
+	default:
+		r.Options.Post = strings.EqualFold(s, "POST")
+	}
+	var ok bool
+	if r.Options.CloseWindow, ok = o.Get("close_window").Bool(); !ok {
+		return refusef(codeMissing, "payment_options.close_window must be a boolean")
+	}
+	return nil
+}
+
+// validURL accepts what reference §3.3 does in practice: any absolute address of
+// the web.
+func validURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && len(s) <= urlMax && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && !strings.ContainsFunc(s, unicode.IsControl) &&
+		safehttp.CheckURL(safehttp.Policy{AllowPrivate: true, AllowPlain: true}, s) == nil
+}
+
+var documentedURL = regexp.MustCompile(`^https://[0-9A-Za-z._/-]{1,142}$`)
+
+// strictURL applies the limits that are documented (reference §3.3).
+func strictURL(s string) bool { return documentedURL.MatchString(s) }
+
+// echoed are the members of customer that come back, with the names they get
+// (reference §3.4, §3.10). Names after the first are other spellings.
+var echoed = []struct {
+	to   string
+	from []string
+}{
+	{"first_name", []string{"first_name", "firstname"}}, {"last_name", []string{"last_name", "lastname"}}, {"address1", []string{"address1"}},
+	{"address2", []string{"address2"}}, {"house_number", []string{"house_number"}}, {"zip_code", []string{"zip_code"}}, {"city", []string{"city"}},
+	{"state", []string{"state"}}, {"country", []string{"country"}}, {"phone1", []string{"phone"}}, {"email", []string{"email"}}, {"locale", []string{"locale"}},
+	{"company_name", []string{"company_name"}},
+}
+
+func (r *request) readCustomer(v value.Value, _ merchant.Merchant) error {
+	c := v.Get("customer")
+	if _, ok := c.Object(); !ok {
+		return refusef(codeMissing, "customer")
+	}
+	for _, name := range []string{"ip_address", "forwarded_ip"} {
+		if s, ok := c.Get(name).Text(); !ok || s != "" && !validIP(s) {
+			return refuse(codeIP)
+		}
+	}
+	var err error
+	if r.Customer, err = readPerson("customer", c); err != nil {
+		return err
+	}
+	r.Locale, r.Email = r.Customer["locale"], r.Customer["email"]
+	if r.Reference, err = short("customer.reference", c.Get("reference")); err != nil {
+		return err
+	}
+	if _, err := readPerson("delivery", v.Get("delivery")); err != nil {
+		return err
+	}
+	for _, name := range []string{"gender", "birthday", "referrer", "user_agent"} {
+		if s, ok := c.Get(name).Text(); !ok || len(s) > urlMax {
+			return refusef(codeMissing, "customer.%s must be a text", name)
+		}
+	}
+	return nil
+}
+
+// readPerson reads what comes back of a customer or a delivery.
+func readPerson(name string, v value.Value) (map[string]string, error) {
+	out := map[string]string{}
+	for _, e := range echoed {
+		s, err := short(name+"."+e.from[0], v.First(e.from...))
+		if err != nil {
+			return nil, err
+		}
+		if s != "" {
+			out[e.to] = s
+		}
+	}
+	if code := strings.ToUpper(out["country"]); code != "" {
+		full, ok := countries[code]
+		if !ok {
+			return nil, refuse(codeCountry)
+		}
+		out["country"], out["country_name"] = code, full
+	}
+	return out, nil
+}
+
+// short reads a text of ordinary length.
+func short(name string, v value.Value) (string, error) {
+	s, ok := v.Text()
+	if !ok {
+		return "", refusef(codeMissing, "%s must be a text", name)
+	}
+	if utf8.RuneCountInString(s) > textMax {
+		return "", refusef(codeMissing, "%s is longer than %d characters", name, textMax)
+	}
+	return s, nil
+}
+
+// validIP accepts an address, or a list of them as X-Forwarded-For has it.
+func validIP(s string) bool {
+	for part := range strings.SplitSeq(s, ",") {
+		if _, err := netip.ParseAddr(strings.TrimSpace(part)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *request) readVariables(v value.Value, _ merchant.Merchant) error {
+	custom := v.Get("custom_info")
+	for i := range 3 {
+		s, ok := v.Get(fmt.Sprintf("var%d", i+1)).Text()
+		if !ok || utf8.RuneCountInString(s) > variableMax {
+			return refuse(codeVariable)
+		}
+		r.Vars[i] = s
+		if s, ok = custom.Get(fmt.Sprintf("custom_%d", i+1)).Text(); !ok || utf8.RuneCountInString(s) > variableMax {
+			return refuse(codeVariable)
+		}
+		r.Custom[i] = s
+	}
+	return nil
+}
+
+// readRecurring reads both spellings of what is to be stored or charged.
+func (r *request) readRecurring(v value.Value, _ merchant.Merchant) error {
+	model := v.Get("recurring_model")
+	if !model.Present() {
+		model = v.Get("recurring").Get("model")
+	}
+	s, ok := model.Text()
+	if !ok || s != "" && !slices.Contains(models, strings.ToLower(s)) {
+		return refusef(codeMissing, "recurring_model must be cardOnFile, subscription or unscheduled")
+	}
+	r.Model = strings.ToLower(s)
+	if r.Model != "" && r.Reference == "" {
+		return refusef(codeMissing, "customer.reference is needed to store a token")
+	}
+	token := v.Get("recurring_id")
+	if !token.Present() {
+		token = v.Get("recurring").Get("id")
+	}
+	var err error
+	if r.token, err = short("recurring_id", token); err != nil {
+		return err
+	}
+	return r.readAffiliate(v.Get("affiliate"))
+}
+
+// splitsMax bounds the parts of a split payment.
+const splitsMax = 50
+
+// readAffiliate checks split payments: the receiving account is a number
+// (reference §3.2, 1003), parts are cents or percentages.
+func (r *request) readAffiliate(v value.Value) error {
+	if !v.Present() {
+		return nil
+	}
+	splits, ok := v.Get("split_payments").Items()
+	if !ok && v.Get("split_payments").Present() || len(splits) > splitsMax {
+		return refusef(codeMissing, "affiliate.split_payments must be a list of at most %d parts", splitsMax)
+	}
+	for _, s := range splits {
+		if id, ok := s.Get("merchant").Int(); !ok || id <= 0 {
+			return refuse(codeAccount)
+		}
+		if f := s.Get("fixed"); f.Present() {
+			if n, ok := f.Int(); !ok || n < 0 || n > r.Amount {
+				return refuse(codeAmount)
+			}
+		}
+	}
+	if o, ok := v.Echo().(map[string]any); ok {
+		r.Affiliate = o
+	}
+	return nil
+}
+
+// models are the recurring models, as answers spell them.
+var models = []string{"cardonfile", "subscription", "unscheduled"}

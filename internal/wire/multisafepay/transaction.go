@@ -1,0 +1,332 @@
+package multisafepay
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/id"
+	"github.com/ducatpay/ducat/internal/method"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
+)
+
+// Types of transaction (reference §4.6, §8.3).
+const (
+	txPayment   = "payment"
+	txRefund    = "refund"
+	txDispute   = "chargeback"
+	txUndispute = "reverse-chargeback"
+)
+
+// transaction is the body of a transaction's row. Its id is the PSP id.
+type transaction struct {
+	Type        string    `json:"type"`
+	Order       string    `json:"order"`             // id of the order's row
+	OrderID     string    `json:"order_id"`          // the merchant's, of the transaction itself
+	Parent      string    `json:"parent,omitempty"`  // PSP id of the payment a refund or chargeback is about
+	Refund      string    `json:"refund,omitempty"`  // of the core
+	Dispute     string    `json:"dispute,omitempty"` // of the core
+	Gateway     string    `json:"gateway,omitempty"`
+	Wallet      string    `json:"wallet,omitempty"` // names it at the method's page
+	Description string    `json:"description"`
+	Currency    string    `json:"currency"`
+	Amount      int64     `json:"amount"`
+	Vars        [3]string `json:"vars"`
+	Completed   time.Time `json:"completed,omitzero"`
+	Modified    time.Time `json:"modified"`
+	Fee         int64     `json:"fee,omitempty"`
+	SettlesAt   time.Time `json:"settles_at,omitzero"` // until then it is paid, but not settled
+	Review      bool      `json:"review,omitempty"`    // somebody has to decide
+	Plastic     *plastic  `json:"card,omitempty"`
+	Account     string    `json:"account,omitempty"` // masked
+	Holder      string    `json:"holder,omitempty"`
+	Issuer      string    `json:"issuer,omitempty"`
+	Token       string    `json:"token,omitempty"` // recurring id
+	Reason      string    `json:"reason,omitempty"`
+	ReasonCode  string    `json:"reason_code,omitempty"`
+}
+
+// plastic is what is kept of a card.
+type plastic struct {
+	Last4  string `json:"last4"`
+	Bin    string `json:"bin"`
+	Expiry string `json:"expiry"` // YYMM
+	Holder string `json:"holder,omitempty"`
+}
+
+// sortOf is the part of a fresh id by which rows are listed.
+func sortOf(t *engine.Tx) string {
+	s, _ := id.Sort(t.NewID("msp_"))
+	return s
+}
+
+// row makes a row whose place in lists is the transaction's time.
+func newRow(t *engine.Tx, kind, rowID, paymentID string, body any, keys ...resource.Key) resource.Row {
+	return resource.Row{Kind: kind, ID: rowID, Sort: sortOf(t), Payment: paymentID, Created: t.At, Version: 1, Body: encodeBody(body), Keys: keys}
+}
+
+// opening is how a transaction begins: on the payer's page, or decided at once.
+type opening struct {
+	rules   []rail.Rule // instructions to the simulator
+	plastic *plastic
+	account string
+	holder  string
+	issuer  string
+	token   string
+	review  bool
+	failure failure // what a refusal says
+}
+
+type failure struct{ reason, code string }
+
+// start begins a transaction of an order and makes it the current one. A
+// transaction of the order that is still open is given up.
+func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op opening) (*payment.Payment, error) {
+	if err := a.giveUp(t, o.Current); err != nil {
+		return nil, err
+	}
+	psp := row.ID
+	if o.Started > 0 {
+		psp = a.newPSP(t.At)
+	}
+	script, err := json.Marshal(op.rules)
+	if err != nil {
+		return nil, err
+	}
+	tx := transaction{
+		Type: txPayment, Order: row.ID, OrderID: o.OrderID, Gateway: g.ID, Wallet: walletID(t), Description: o.Description,
+		Currency: string(o.Currency), Amount: o.Amount, Vars: o.Vars, Modified: t.At, Review: op.review,
+		Plastic: op.plastic, Account: op.account, Holder: op.holder, Issuer: op.issuer, Token: op.token, Reason: op.failure.reason, ReasonCode: op.failure.code,
+	}
+	p := payment.Payment{
+		Front: Name, Kind: kindTransaction, Owner: psp, Product: method.Order, Method: g.Method, Amount: o.amount(),
+		AutoCapture: !o.Manual && g.Kind != later, Descriptor: o.Description,
+	}
+	if len(op.rules) > 0 {
+		p.Script = string(script)
+	}
+	o.Current, o.Started = psp, o.Started+1
+	return t.Start(p, func(p *payment.Payment) error {
+		if err := t.InsertResource(newRow(t, kindTransaction, psp, p.ID, tx, resource.Key{Name: "order_id", Value: o.OrderID}, resource.Key{Name: "wallet", Value: tx.Wallet})); err != nil {
+			return err
+		}
+		return a.saveOrder(t, row, o)
+	})
+}
+
+// saveOrder writes an order's row, or inserts it if it is not stored yet.
+func (a *API) saveOrder(t *engine.Tx, row *resource.Row, o *order) error {
+	row.Body = encodeBody(o)
+	if row.Version == 0 {
+		row.Version = 1
+		return t.InsertResource(*row)
+	}
+	if err := t.UpdateResource(*row); err != nil {
+		return err
+	}
+	row.Version++
+	return nil
+}
+
+// giveUp ends a transaction that is still open.
+func (a *API) giveUp(t *engine.Tx, psp string) error {
+	if psp == "" {
+		return nil
+	}
+	row, err := t.Resource(kindTransaction, psp)
+	if err != nil {
+		return err
+	}
+	p, err := t.LoadPayment(row.Payment)
+	if err != nil {
+		return err
+	}
+	if lapsed, err := t.Lapse(p); lapsed || err != nil {
+		return err
+	}
+	if s := p.State(); s == payment.Started || s == payment.AwaitingPayer || s == payment.Processing {
+		return t.Void(p)
+	}
+	return nil
+}
+
+// walletID names a transaction at the method's page: exc_ and 32 hexadecimal
+// digits, of which the first half finds the world and the second is chance
+// (reference §2).
+func walletID(t *engine.Tx) string {
+	chance := sha256.Sum256([]byte(t.Random(32)))
+	return fmt.Sprintf("exc_%016x%x", uint64(t.Who.ID), chance[:8])
+}
+
+// walletWorld returns the merchant of a wallet id.
+func walletWorld(s string) (int64, bool) {
+	h, ok := strings.CutPrefix(s, "exc_")
+	b, err := hex.DecodeString(h)
+	if !ok || err != nil || len(b) != 16 || b[0] > 0x7f {
+		return 0, false
+	}
+	var n int64
+	for _, c := range b[:8] {
+		n = n<<8 | int64(c)
+	}
+	return n, true
+}
+
+// current loads an order's current transaction and its payment.
+func (v *view) current(o *order) (row resource.Row, tx transaction, p payment.Payment, err error) {
+	if row, err = v.Resource(kindTransaction, o.Current); err != nil {
+		return row, tx, p, err
+	}
+	if tx, err = decodeBody[transaction](row); err != nil {
+		return row, tx, p, err
+	}
+	p, err = v.Payment(row.Payment)
+	return row, tx, p, err
+}
+
+// statuses computes an order's two statuses.
+func (v *view) statuses(o *order) (status, financial string, err error) {
+	f, err := v.facts(o)
+	if err != nil {
+		return "", "", err
+	}
+	status, financial = project(f)
+	return status, financial, nil
+}
+
+// facts collects what the statuses depend on. Deadlines that have passed count,
+// whether or not a timer has noticed.
+func (v *view) facts(o *order) (facts, error) {
+	f := facts{session: o.Ended, shipped: o.Shipped}
+	if o.Current == "" {
+		if f.session == sessionOpen && o.hosted() && !v.at.Before(o.Until) {
+			f.session = sessionExpired
+		}
+		return f, nil
+	}
+	_, tx, p, err := v.current(o)
+	if err != nil {
+		return f, err
+	}
+	return v.paymentFacts(f, tx, p)
+}
+
+// paymentFacts adds what a payment transaction and its payment say.
+func (v *view) paymentFacts(f facts, tx transaction, p payment.Payment) (facts, error) {
+	g, _ := findGateway(tx.Gateway)
+	f.state, f.reason, f.authorized = p.State(), p.Attempt.Reason, !p.Attempt.AuthorizedAt.IsZero()
+	if p.Overdue(v.at) && p.Attempt.Claim == "" {
+		f.state = payment.Expired
+	}
+	f.review, f.later, f.plainVoid = tx.Review, g.Kind == later, g.PlainVoid
+	f.tentative = v.at.Before(tx.SettlesAt)
+	switch back := p.RefundedAmount().Minor; {
+	case back > 0 && back == p.CapturedAmount().Minor:
+		f.refunded = all
+	case back > 0:
+		f.refunded = some
+	}
+	if p.Dispute() != "" {
+		d, err := v.Dispute(p.Dispute())
+		if err != nil {
+			return f, err
+		}
+		f.disputed = d.State() != payment.DisputeWon
+	}
+	return f, nil
+}
+
+// orderRow finds an order of the merchant's by its order id: the paid one if
+// there is one, else the newest; or else by PSP id (reference §3.11, §4.1).
+func (v *view) orderRow(name string) (resource.Row, order, error) {
+	if !validID(name) {
+		return resource.Row{}, order{}, refuse(codeOrder)
+	}
+	rows, err := v.Resources(store.List{Kind: kindOrder, Key: "order_id", Value: name, Limit: siblingsMax})
+	if err != nil {
+		return resource.Row{}, order{}, err
+	}
+	var newest *order
+	for i, row := range rows {
+		o, err := decodeBody[order](row)
+		if err != nil {
+			return row, o, err
+		}
+		status, _, err := v.statuses(&o)
+		if err != nil || taken(status) {
+			return row, o, err
+		}
+		if i == 0 {
+			newest = &o
+		}
+	}
+	if newest != nil {
+		return rows[0], *newest, nil
+	}
+	row, err := v.Resource(kindTransaction, name)
+	if err == nil {
+		tx, err := decodeBody[transaction](row)
+		if err != nil {
+			return row, order{}, err
+		}
+		name = tx.Order
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return row, order{}, err
+	}
+	row, err = v.Resource(kindOrder, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return row, order{}, refuse(codeOrder)
+	}
+	if err != nil {
+		return row, order{}, err
+	}
+	o, err := decodeBody[order](row)
+	return row, o, err
+}
+
+// siblingsMax is how many orders of one id are looked at.
+const siblingsMax = 100
+
+// settle applies deadlines that have passed: of the current transaction, and of
+// the session.
+func (a *API) settle(t *engine.Tx, row *resource.Row, o *order) error {
+	if o.Current != "" {
+		tx, err := t.Resource(kindTransaction, o.Current)
+		if err != nil {
+			return err
+		}
+		p, err := t.LoadPayment(tx.Payment)
+		if err != nil {
+			return err
+		}
+		lapsed, err := t.Lapse(p)
+		if err != nil || !lapsed {
+			return err
+		}
+		return a.reload(t, row, o) // Tell has written the order
+	}
+	if o.Ended == sessionOpen && o.hosted() && !t.At.Before(o.Until) {
+		o.Ended = sessionExpired
+		return a.changed(t, row, o, false)
+	}
+	return nil
+}
+
+// reload reads an order that a fact has changed in this transaction.
+func (a *API) reload(t *engine.Tx, row *resource.Row, o *order) error {
+	fresh, err := t.Resource(kindOrder, row.ID)
+	if err != nil {
+		return err
+	}
+	*row = fresh
+	*o, err = decodeBody[order](fresh)
+	return err
+}
