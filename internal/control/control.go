@@ -257,6 +257,8 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 		DisputeFee        *int64            `json:"dispute_fee"`
 		SettlementDays    *int              `json:"settlement_days"`
 		RefundSynchronous *bool             `json:"refund_synchronous"`
+		RefundNeedsFunds  *bool             `json:"refund_needs_funds"`
+		DisputeFeeKept    *bool             `json:"dispute_fee_kept"`
 		Settings          map[string]string `json:"settings"`
 	}
 	if err := read(r, &q); err != nil {
@@ -274,6 +276,8 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 		set(&p.DisputeFeeMinor, q.DisputeFee)
 		set(&p.SettlementDays, q.SettlementDays)
 		set(&p.RefundSynchronous, q.RefundSynchronous)
+		set(&p.RefundNeedsFunds, q.RefundNeedsFunds)
+		set(&p.DisputeFeeKept, q.DisputeFeeKept)
 		if q.MethodsOff != nil {
 			for _, m := range *q.MethodsOff {
 				if !slices.ContainsFunc(method.All(), func(r method.Rules) bool { return r.Method == m }) {
@@ -351,7 +355,7 @@ var steps = map[string][]string{
 	"capture":   {"decline", "error"},
 	"void":      {"error"},
 	"dispute":   {"open"},
-	"refund":    {"decline", "pending", "done", "delay", "error"},
+	"refund":    {"decline", "pending", "action", "done", "delay", "error"},
 	"payout":    {"fail"},
 }
 

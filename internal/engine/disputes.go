@@ -96,8 +96,8 @@ func (t *Tx) AnswerDispute(p *payment.Payment, d *payment.Dispute) error {
 	return t.state(event.Fact{Kind: event.DisputeAnswered, Amount: d.Amount}, p, nil)
 }
 
-// CloseDispute books the decision: won, the amount and the fee are the
-// merchant's again; lost, the amount is the payer's.
+// CloseDispute books the decision: won, the amount and, unless the account says
+// otherwise, the fee are the merchant's again; lost, the amount is the payer's.
 func (t *Tx) CloseDispute(p *payment.Payment, d *payment.Dispute, won bool) error {
 	if err := d.Close(won); err != nil {
 		return fault.New(fault.Conflict, "dispute_closed", "This dispute is already closed.").Because(err)
@@ -113,13 +113,17 @@ func (t *Tx) CloseDispute(p *payment.Payment, d *payment.Dispute, won bool) erro
 		to, kind = ledger.Available, event.DisputeWon
 	}
 	ts := []ledger.Transfer{{ID: "dispute_closed:" + d.ID, At: t.At, Debit: ledger.Disputed, Credit: to, Amount: d.Amount, Payment: p.ID}}
-	if won && d.Fee.Minor > 0 {
-		ts = append(ts, ledger.Transfer{ID: "dispute_fee_back:" + d.ID, At: t.At, Debit: ledger.Fees, Credit: ledger.Available, Amount: d.Fee, Payment: p.ID})
+	fee := money.Of(0, d.Amount.Currency) // given back
+	if won && !t.Who.Profile.DisputeFeeKept {
+		fee = d.Fee
+	}
+	if fee.Minor > 0 {
+		ts = append(ts, ledger.Transfer{ID: "dispute_fee_back:" + d.ID, At: t.At, Debit: ledger.Fees, Credit: ledger.Available, Amount: fee, Payment: p.ID})
 	}
 	if err := t.Post(ts...); err != nil {
 		return err
 	}
-	return t.state(event.Fact{Kind: kind, Amount: d.Amount, Fee: d.Fee}, p, nil)
+	return t.state(event.Fact{Kind: kind, Amount: d.Amount, Fee: fee}, p, nil)
 }
 
 func (t *Tx) saveDispute(d *payment.Dispute) error {

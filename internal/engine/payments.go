@@ -353,11 +353,16 @@ func (t *Tx) Lapse(p *payment.Payment) (bool, error) {
 }
 
 // RefundPayment starts sending captured funds back. The refund window is a rule of the
-// method; the moment of the request counts.
+// method; the second of the request counts.
 func (t *Tx) RefundPayment(p *payment.Payment, proof payment.Refundable, prefix string, prepare func(r *payment.Refund) error) (*payment.Refund, error) {
 	rules := Rules(*p)
-	if t.At.After(p.CapturedAt().Add(rules.RefundFor)) {
+	if t.At.Truncate(time.Second).After(p.CapturedAt().Truncate(time.Second).Add(rules.RefundFor)) {
 		return nil, fault.New(fault.Conflict, "refund_window", "The refund window has passed.")
+	}
+	if t.Who.Profile.RefundNeedsFunds {
+		if err := t.covers(proof.Amount()); err != nil {
+			return nil, err
+		}
 	}
 	r := proof.Refund(t.NewID(prefix), t.At)
 	if err := t.save(p); err != nil {
@@ -418,7 +423,11 @@ func (t *Tx) refundOutcome(p *payment.Payment, r *payment.Refund, out rail.Outco
 		if out.Final == rail.Refused {
 			n.Kind, n.Reason = rail.RefundRefused, out.Reason
 		}
-		return t.Job("notice:"+r.ID, JobNotice, t.At.Add(out.After), n)
+		due := t.At.Add(out.After)
+		if err := t.Job("notice:"+r.ID, JobNotice, due, n); err != nil || !out.Action {
+			return err
+		}
+		return t.state(event.Fact{Kind: event.RefundNeedsAction, Amount: r.Amount, Due: due}, p, r)
 	}
 	return fmt.Errorf("refund %s: rail answered %d", r.ID, out.Status)
 }
@@ -458,6 +467,15 @@ func (t *Tx) refundFailed(p *payment.Payment, r *payment.Refund, why payment.Rea
 // CancelRefund takes back a refund that has not been passed on: the amount is the
 // merchant's again. A rail over the network has been asked already.
 func (t *Tx) CancelRefund(p *payment.Payment, r *payment.Refund) error {
+	return t.giveUpRefund(p, r, payment.RefundCanceled)
+}
+
+// ExpireRefund ends a refund whose payer did not say in time where it goes.
+func (t *Tx) ExpireRefund(p *payment.Payment, r *payment.Refund) error {
+	return t.giveUpRefund(p, r, payment.RefundExpired)
+}
+
+func (t *Tx) giveUpRefund(p *payment.Payment, r *payment.Refund, why payment.Reason) error {
 	rl, err := t.e.rail(p.Attempt.Rail)
 	if err != nil {
 		return err
@@ -470,7 +488,7 @@ func (t *Tx) CancelRefund(p *payment.Payment, r *payment.Refund) error {
 			return err
 		}
 	}
-	return t.refundFailed(p, r, payment.RefundCanceled)
+	return t.refundFailed(p, r, why)
 }
 
 func (t *Tx) saveRefund(r *payment.Refund) error {

@@ -427,7 +427,7 @@ func TestRefunds(t *testing.T) {
 		p := w.captured()
 		w.advance(90 * 24 * time.Hour)
 		w.refund(p, 1)
-		w.advance(time.Millisecond)
+		w.advance(time.Second)
 		err := w.Update(t.Context(), w.merchant, engine.Cause{}, func(t *engine.Tx) error {
 			_, err := refund(t, p, 1)
 			return err

@@ -26,7 +26,7 @@ const (
 
 var errNoBank = fault.New(fault.Invalid, "no_bank", "No bank is connected for live payouts.")
 
-// CodeFunds is the code of the refusal of a payout of more than is available.
+// CodeFunds is the code of the refusal to take out more than is available.
 const CodeFunds = "insufficient_available"
 
 // Until an instant payout has left, and until it has arrived. Others leave with
@@ -100,16 +100,8 @@ func (t *Tx) StartPayout(k PayoutKeeper, p Payout, script string, prepare func(p
 	if t.Who.Live {
 		return errNoBank
 	}
-	if err := t.lockFunds(); err != nil {
+	if err := t.covers(p.Amount); err != nil {
 		return err
-	}
-	balances, err := t.Balances()
-	if err != nil {
-		return err
-	}
-	have := money.Of(balances[ledger.Key{Account: ledger.Available, Currency: p.Amount.Currency}], p.Amount.Currency)
-	if have.Minor < p.Amount.Minor {
-		return fault.Newf(fault.Conflict, CodeFunds, "%s was to be paid out, but only %s is available.", p.Amount, have)
 	}
 	leaves := nextDay(t.At)
 	p.State, p.Arrival = PayoutPending, nextDay(leaves)
@@ -246,6 +238,28 @@ func (t *Tx) ReversePayout(k PayoutKeeper, id, reversal string, prepare func(p P
 	}
 	p.ReversedBy = reversal
 	return t.tellPayout(k, event.PayoutReversed, p)
+}
+
+// covers refuses to take out more than is available.
+func (t *Tx) covers(amount money.Amount) error {
+	if err := t.lockFunds(); err != nil {
+		return err
+	}
+	return t.available(amount)
+}
+
+// available refuses an amount that is more than what is available. The funds
+// have to be locked.
+func (t *Tx) available(amount money.Amount) error {
+	balances, err := t.Balances()
+	if err != nil {
+		return err
+	}
+	have := money.Of(balances[ledger.Key{Account: ledger.Available, Currency: amount.Currency}], amount.Currency)
+	if have.Minor < amount.Minor {
+		return fault.Newf(fault.Conflict, CodeFunds, "%s was to be paid out, but only %s is available.", amount, have)
+	}
+	return nil
 }
 
 // nextDay is when the next day begins, in UTC.

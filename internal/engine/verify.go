@@ -339,7 +339,9 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 		disputed, disputeFee = d.Amount.Minor, d.Fee.Minor
 		switch d.State() {
 		case payment.DisputeWon:
-			over, disputeFee = disputed, 0
+			if over = disputed; f.disputeFee != disputeFee { // the account kept the fee, or was given it back
+				disputeFee = 0
+			}
 		case payment.DisputeLost:
 			over = disputed
 		case payment.DisputeOpen:

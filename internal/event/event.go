@@ -14,26 +14,27 @@ type Kind string
 
 // The facts.
 const (
-	Authorized      Kind = "authorized"       // the wallet holds the payer's funds
-	Declined        Kind = "declined"         // refused before any funds were held
-	Expired         Kind = "expired"          // not authorised, or not captured, in time
-	Captured        Kind = "captured"         // funds are the merchant's
-	CaptureDeclined Kind = "capture_declined" // refused at capture; held funds go back
-	Voided          Kind = "voided"           // authorisation let go
-	RefundCreated   Kind = "refund_created"
-	RefundSucceeded Kind = "refund_succeeded"
-	RefundFailed    Kind = "refund_failed"
-	DisputeOpened   Kind = "dispute_opened" // Fact.Due: until when it can be answered
-	DisputeAnswered Kind = "dispute_answered"
-	DisputeWon      Kind = "dispute_won"
-	DisputeLost     Kind = "dispute_lost"
-	PayoutCreated   Kind = "payout_created" // Fact.Due: when it arrives
-	PayoutSent      Kind = "payout_sent"
-	PayoutPaid      Kind = "payout_paid"
-	PayoutFailed    Kind = "payout_failed" // the money is available again
-	PayoutCanceled  Kind = "payout_canceled"
-	PayoutReversed  Kind = "payout_reversed" // the bank is asked to give the money back, by a payout of its own
-	FundsAvailable  Kind = "funds_available" // pending proceeds of a day became available
+	Authorized        Kind = "authorized"       // the wallet holds the payer's funds
+	Declined          Kind = "declined"         // refused before any funds were held
+	Expired           Kind = "expired"          // not authorised, or not captured, in time
+	Captured          Kind = "captured"         // funds are the merchant's
+	CaptureDeclined   Kind = "capture_declined" // refused at capture; held funds go back
+	Voided            Kind = "voided"           // authorisation let go
+	RefundCreated     Kind = "refund_created"
+	RefundNeedsAction Kind = "refund_needs_action" // the payer has to say where it goes; Fact.Due: until when
+	RefundSucceeded   Kind = "refund_succeeded"
+	RefundFailed      Kind = "refund_failed"
+	DisputeOpened     Kind = "dispute_opened" // Fact.Due: until when it can be answered
+	DisputeAnswered   Kind = "dispute_answered"
+	DisputeWon        Kind = "dispute_won"
+	DisputeLost       Kind = "dispute_lost"
+	PayoutCreated     Kind = "payout_created" // Fact.Due: when it arrives
+	PayoutSent        Kind = "payout_sent"
+	PayoutPaid        Kind = "payout_paid"
+	PayoutFailed      Kind = "payout_failed" // the money is available again
+	PayoutCanceled    Kind = "payout_canceled"
+	PayoutReversed    Kind = "payout_reversed" // the bank is asked to give the money back, by a payout of its own
+	FundsAvailable    Kind = "funds_available" // pending proceeds of a day became available
 
 	AgreementConsented Kind = "agreement_consented" // the payer agreed; the merchant has to collect the tokens
 	AgreementActivated Kind = "agreement_activated" // the payer can be debited

@@ -34,6 +34,8 @@ type Profile struct {
 	DisputeFeeMinor   int64             `json:"dispute_fee,omitempty"`
 	SettlementDays    int               `json:"settlement_days"`
 	Payouts           PayoutSchedule    `json:"payouts,omitzero"`
+	RefundNeedsFunds  bool              `json:"refund_needs_funds,omitempty"` // refunds cannot make the balance negative
+	DisputeFeeKept    bool              `json:"dispute_fee_kept,omitempty"`   // a dispute's fee is not given back when it is won
 	RefundSynchronous bool              `json:"refund_synchronous,omitempty"`
 	Provisioned       bool              `json:"provisioned,omitempty"` // its keys were made by us; no other key opens it
 	Script            string            `json:"script,omitempty"`      // simulator instructions for the whole key, JSON

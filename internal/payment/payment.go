@@ -153,6 +153,7 @@ const (
 	ProcessingError   Reason = "processing_error"
 	InsufficientFunds Reason = "insufficient_funds"
 	AmountTooLarge    Reason = "amount_too_large"
+	RefundExpired     Reason = "refund_expired"  // the payer did not say in time where it goes
 	RefundCanceled    Reason = "refund_canceled" // the merchant took a refund back in time
 )
 
@@ -434,6 +435,9 @@ func (p *Payment) Refundable(amount money.Amount) (Refundable, bool) {
 	}
 	return Refundable{p, amount}, true
 }
+
+// Amount is what may go back.
+func (r Refundable) Amount() money.Amount { return r.amount }
 
 // RefundState is the state of a refund. The zero value is illegal.
 type RefundState uint8

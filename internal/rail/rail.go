@@ -47,6 +47,7 @@ type Outcome struct {
 	Payer     string
 	After     time.Duration // Waiting, simulator only: its notice comes this much later
 	Final     Status        // Waiting, simulator only: what the notice will say
+	Action    bool          // Waiting, refunds: the payer has to say first where the money goes
 }
 
 // Rail is an acquirer or wallet. Errors mean that the outcome is unknown and

@@ -126,6 +126,9 @@ func (Rail) Void(_ context.Context, r rail.Request) (rail.Outcome, error) {
 	return rail.Outcome{Status: rail.Done}, nil
 }
 
+// actionFor is how long a payer may take to say where a refund goes.
+const actionFor = 45 * 24 * time.Hour
+
 // Refund sends captured funds back; wallets decide refunds asynchronously.
 func (Rail) Refund(_ context.Context, r rail.Request) (rail.Outcome, error) {
 	delay := r.Takes
@@ -139,6 +142,11 @@ func (Rail) Refund(_ context.Context, r rail.Request) (rail.Outcome, error) {
 			return rail.Outcome{Status: rail.Waiting, After: delay, Final: rail.Refused, Reason: orDefault(rule.Reason, "declined")}, nil
 		case "pending":
 			return rail.Outcome{Status: rail.Waiting, After: -1}, nil
+		case "action":
+			if rule.DelaySeconds > 0 {
+				return rail.Outcome{Status: rail.Waiting, Action: true, After: delay, Final: rail.Done}, nil
+			}
+			return rail.Outcome{Status: rail.Waiting, Action: true, After: actionFor, Final: rail.Refused, Reason: "expired"}, nil
 		case "done":
 			return rail.Outcome{Status: rail.Done}, nil
 		case "error":

@@ -263,8 +263,8 @@ func evidence(r store.Reader, v form.Value, stored map[string]string) (map[strin
 			return nil, err
 		}
 		if s != "" && slices.Contains(evidenceFiles, k) && r != nil {
-			if _, err := r.Resource(kindFile, s); err != nil {
-				return nil, noSuch(400, "file upload", name, s)
+			if err := evidenceFile(r, name, s); err != nil {
+				return nil, err
 			}
 		}
 		if s == "" {
@@ -280,6 +280,22 @@ func evidence(r store.Reader, v form.Value, stored map[string]string) (map[strin
 		return nil, invalid("", "evidence", "All evidence together may have up to %d characters, but it has %d.", evidenceAllMax, total)
 	}
 	return out, nil
+}
+
+// evidenceFile checks that a file was uploaded as evidence.
+func evidenceFile(r store.Reader, name, id string) error {
+	row, err := r.Resource(kindFile, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return noSuch(400, "file upload", name, id)
+	}
+	if err != nil {
+		return err
+	}
+	b, err := decodeBody[fileBody](row)
+	if err == nil && b.Purpose != "dispute_evidence" {
+		return invalid("", name, "The file %s was uploaded with the purpose %s; evidence needs dispute_evidence.", id, b.Purpose)
+	}
+	return err
 }
 
 // updateDispute stages evidence, or submits it, which can be done once.

@@ -31,10 +31,12 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 		return a.tellSource(t, f, p)
 	case event.RefundCreated:
 		return a.refundCreated(t, p, r)
+	case event.RefundNeedsAction:
+		return a.refundNeedsAction(t, f, r)
 	case event.RefundSucceeded:
-		return a.refundChanged(t, r, false)
+		return a.refundSucceeded(t, r)
 	case event.RefundFailed:
-		return a.refundFailed(t, p, r)
+		return a.refundFailed(t, r)
 	case event.DisputeOpened:
 		return a.disputeOpened(t, f, p)
 	case event.DisputeAnswered:
@@ -107,112 +109,6 @@ func (a *API) captured(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 		return err
 	}
 	return a.chargeEvent(t, "charge.succeeded", row, p)
-}
-
-// refundBodies loads a refund's row and body.
-func refundBodies(t *engine.Tx, r *payment.Refund) (resource.Row, refundBody, error) {
-	row, err := t.Resource(kindRefund, r.ID)
-	if err != nil {
-		return row, refundBody{}, err
-	}
-	b, err := decodeBody[refundBody](row)
-	return row, b, err
-}
-
-func (a *API) refundCreated(t *engine.Tx, p *payment.Payment, r *payment.Refund) error {
-	row, b, err := refundBodies(t, r)
-	if err != nil {
-		return err
-	}
-	charge, err := t.Resource(kindCharge, b.Charge)
-	if err != nil {
-		return err
-	}
-	cb, err := decodeBody[chargeBody](charge)
-	if err != nil {
-		return err
-	}
-	description := "REFUND FOR PAYMENT"
-	if cb.Description != "" {
-		description += " (" + cb.Description + ")"
-	}
-	if b.Transaction, err = book(t, transactionBody{
-		Type: refundType(p.Method), Category: "refund", Source: r.ID, Description: description,
-		Currency: r.Amount.Currency, Amount: -r.Amount.Minor, AvailableOn: t.At,
-	}); err != nil {
-		return err
-	}
-	row.Body = encodeBody(b)
-	if err := t.UpdateResource(row); err != nil {
-		return err
-	}
-	if err := a.emit(t, message{typ: "charge.refunded", render: func(v *view) (obj, obj, error) {
-		o, err := v.renderCharge(charge, p)
-		if err != nil {
-			return nil, nil, err
-		}
-		prev := obj{"amount_refunded": p.RefundedAmount().Minor - r.Amount.Minor}
-		if o["refunded"] == true {
-			prev["refunded"] = false
-		}
-		if list, ok := o["refunds"].(obj); ok {
-			data := list["data"].([]any)
-			prev["refunds"] = obj{"data": data[min(1, len(data)):], "total_count": max(len(data)-1, 0)}
-		}
-		return o, prev, nil
-	}}); err != nil {
-		return err
-	}
-	return a.refundEvent(t, "refund.created", r, nil)
-}
-
-// refundType is the type of a refund's balance transaction.
-func refundType(typ string) string {
-	if typ == "card" {
-		return "refund"
-	}
-	return "payment_refund"
-}
-
-// refundEvent emits an event about a refund; the refund.* types exist for every
-// method only since a version.
-func (a *API) refundEvent(t *engine.Tx, typ string, r *payment.Refund, prev obj) error {
-	if strings.HasPrefix(typ, "refund.") && !since(accountVersion(t.Who), versionRefundEvents) {
-		return nil
-	}
-	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
-		o, err := v.refund(r.ID)
-		return o, prev, err
-	}})
-}
-
-func (a *API) refundChanged(t *engine.Tx, r *payment.Refund, failed bool) error {
-	prev := obj{"status": "pending"}
-	if err := a.refundEvent(t, "charge.refund.updated", r, prev); err != nil {
-		return err
-	}
-	if err := a.refundEvent(t, "refund.updated", r, prev); err != nil || !failed {
-		return err
-	}
-	return a.refundEvent(t, "refund.failed", r, nil)
-}
-
-func (a *API) refundFailed(t *engine.Tx, _ *payment.Payment, r *payment.Refund) error {
-	row, b, err := refundBodies(t, r)
-	if err != nil {
-		return err
-	}
-	if b.FailureTransaction, err = book(t, transactionBody{
-		Type: "refund_failure", Category: "refund_failure", Source: r.ID, Description: "REFUND FAILURE",
-		Currency: r.Amount.Currency, Amount: r.Amount.Minor, AvailableOn: t.At,
-	}); err != nil {
-		return err
-	}
-	row.Body = encodeBody(b)
-	if err := t.UpdateResource(row); err != nil {
-		return err
-	}
-	return a.refundChanged(t, r, true)
 }
 
 // param is a parameter a return URL gets.

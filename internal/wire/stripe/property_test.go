@@ -31,6 +31,7 @@ type shop struct {
 	rt       *rapid.T
 	id       int64
 	charges  []string
+	refunds  []string
 	disputes []string
 	payouts  []string
 }
@@ -94,7 +95,7 @@ func (s *shop) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"charge": do(func() {
 			amount, currency := number("amount", 50, 5000), of("currency", "usd", "usd", "eur")
-			scenario := of("scenario", "", "", "", "refund_failed", "refund_pending", "insufficient_funds", "dispute_general")
+			scenario := of("scenario", "", "", "", "refund_failed", "refund_pending", "refund_requires_action", "insufficient_funds", "dispute_general")
 			src := s.must(s.post("/v1/sources", "type", "alipay", "amount", amount, "currency", currency, "redirect[return_url]", "https://shop.example/", "metadata[ducat_scenario]", scenario))
 			s.decide(src, "authorize")
 			s.advance(time.Second)
@@ -110,8 +111,11 @@ func (s *shop) actions() map[string]func(*rapid.T) {
 			if rapid.Bool().Draw(s.rt, "in part") {
 				params = append(params, "amount", number("amount", 1, 2000))
 			}
-			s.may(s.post("/v1/refunds", params...))
+			if r := s.post("/v1/refunds", params...); s.may(r) {
+				s.refunds = append(s.refunds, r.obj["id"].(string))
+			}
 		}),
+		"cancel refund": do(func() { s.may(s.post("/v1/refunds/" + s.pick(s.refunds, "refund") + "/cancel")) }),
 		"dispute": do(func() {
 			charge := s.pick(s.charges, "charge")
 			if s.controlStatus("POST", "disputes", fmt.Sprintf(`{"id": %q, "reason": "general"}`, charge)) == 200 {
@@ -144,7 +148,8 @@ func (s *shop) actions() map[string]func(*rapid.T) {
 				`{"rules": [{"on": "payout", "do": "fail", "delay_seconds": 90000, "times": 1}]}`))
 		}),
 		"fees": do(func() {
-			s.control("POST", "account", fmt.Sprintf(`{"fee_fixed": %s, "dispute_fee": %s}`, number("fee", 0, 60), number("dispute fee", 0, 1500)))
+			s.control("POST", "account", fmt.Sprintf(`{"fee_fixed": %s, "dispute_fee": %s, "dispute_fee_kept": %s, "refund_needs_funds": %s}`,
+				number("fee", 0, 60), number("dispute fee", 0, 1500), of("kept", "true", "false"), of("needs funds", "true", "false", "false")))
 		}),
 		"wait": do(func() { s.advance(time.Duration(rapid.IntRange(1, 5*24).Draw(s.rt, "hours")) * time.Hour) }),
 		"":     func(*rapid.T) { s.agree() },

@@ -2,8 +2,11 @@ package stripe
 
 import (
 	"errors"
+	"strings"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/resource"
@@ -22,6 +25,16 @@ type refundBody struct {
 	Metadata           map[string]string `json:"metadata,omitempty"`
 	Transaction        string            `json:"transaction,omitempty"`
 	FailureTransaction string            `json:"failure_transaction,omitempty"`
+	Email              string            `json:"email,omitempty"`       // where the payer is told how to get the money
+	ActionUntil        time.Time         `json:"action_until,omitzero"` // set: the payer has to say where it goes
+}
+
+// waiting is the status of the refund while it is under way.
+func (b refundBody) waiting() string {
+	if b.ActionUntil.IsZero() {
+		return "pending"
+	}
+	return "requires_action"
 }
 
 // What creating a refund takes: under a charge's path, and under its legacy
@@ -76,6 +89,15 @@ func prepareRefund(c *call) (step, error) {
 		}
 	}
 	b := refundBody{}
+	if err := b.forPlatforms(c.params); err != nil {
+		return step{}, err
+	}
+	if b.Email, _, err = text(c.params.Get("instructions_email"), "instructions_email", 0); err != nil {
+		return step{}, err
+	}
+	if b.Email != "" && !strings.Contains(b.Email, "@") {
+		return step{}, invalid("email_invalid", "instructions_email", "Invalid email address: %s", printable(b.Email))
+	}
 	if v := c.params.Get("reason"); v.Kind() != form.Missing && (v.Kind() != form.Scalar || v.String() != "") {
 		if b.Reason, _, err = oneOf(v, "reason", "duplicate", "fraudulent", "requested_by_customer"); err != nil {
 			return step{}, err
@@ -105,8 +127,11 @@ func prepareRefund(c *call) (step, error) {
 		r, err := t.RefundPayment(p, proof, refundPrefix(p.Method), func(r *payment.Refund) error {
 			return t.InsertResource(newRow(t, kindRefund, r.ID, p.ID, encodeBody(b), refundKeys(b)...))
 		})
-		if faultCode(err) == "refund_window" {
+		switch faultCode(err) {
+		case "refund_window":
 			return invalid("charge_not_refundable", "charge", "This payment is too old to be refunded. It has passed its %d-day refund window.", int(engine.Rules(*p).RefundFor.Hours()/24)).kept()
+		case engine.CodeFunds:
+			return invalid("balance_insufficient", "", "You have insufficient funds in your Stripe account for this refund: %s", faultMessage(err)).kept()
 		}
 		if err != nil {
 			return err
@@ -147,6 +172,24 @@ func (c *call) refundedCharge(t *engine.Tx, status int, chargeID, intentID strin
 	}
 	b, err := decodeBody[chargeBody](row)
 	return row, b, err
+}
+
+// forPlatforms refuses what only refunds of other charges can have: nothing here
+// has an application fee, a transfer or a customer's cash balance behind it.
+func (refundBody) forPlatforms(p form.Value) error {
+	for _, name := range []string{"refund_application_fee", "reverse_transfer"} {
+		if set, err := boolean(p.Get(name), name, false); err != nil {
+			return err
+		} else if set {
+			return invalid("", name, "This charge has no application fee and no transfer, so %s cannot be true.", name)
+		}
+	}
+	for _, name := range []string{"origin", "currency", "customer"} {
+		if v := p.Get(name); v.Kind() != form.Missing && (v.Kind() != form.Scalar || v.String() != "") {
+			return invalid("", name, "%s is for refunds of a customer's cash balance, not of a charge.", name)
+		}
+	}
+	return nil
 }
 
 // refundable checks what stripe-sources §10.5 lists and hands out the proof.
@@ -241,13 +284,60 @@ func updateRefund(c *call) (step, error) {
 	}, nil
 }
 
+// cancelRefund takes a refund back whose payer has not said where it goes.
 func cancelRefund(c *call) (step, error) {
-	return step{begin: func(t *engine.Tx) error {
-		if _, err := c.refundRow(t); err != nil {
-			return err
-		}
-		return invalid("", "", "This refund cannot be canceled: only refunds in `requires_action` can be canceled, and refunds to Alipay never are.").kept()
-	}}, nil
+	return c.endRefund((*engine.Tx).CancelRefund, "canceled")
+}
+
+// expireRefund ends such a refund as the passing of time would.
+func expireRefund(c *call) (step, error) {
+	return c.endRefund((*engine.Tx).ExpireRefund, "expired")
+}
+
+func (c *call) endRefund(end func(t *engine.Tx, p *payment.Payment, r *payment.Refund) error, word string) (step, error) {
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, err := c.refundRow(t)
+			if err != nil {
+				return err
+			}
+			b, err := decodeBody[refundBody](row)
+			if err != nil {
+				return err
+			}
+			no := func(status string) error {
+				return invalid("", "", "This refund cannot be %s: it is %s, and only refunds in `requires_action` can be %s.", word, status, word).kept()
+			}
+			if b.Released > 0 {
+				return no("succeeded")
+			}
+			p, err := t.LoadPayment(row.Payment)
+			if err != nil {
+				return err
+			}
+			r, err := t.Refund(row.ID)
+			if err != nil {
+				return err
+			}
+			if status := refundStatus(b, r); status != "requires_action" {
+				return no(status)
+			}
+			return end(t, p, &r)
+		},
+		finish: func(t *engine.Tx) (obj, error) { return c.in(t).refund(c.path("id")) },
+	}, nil
+}
+
+// refundStatus is the wire status: a refund that was taken back is canceled, one
+// whose payer has to act first requires that.
+func refundStatus(b refundBody, r payment.Refund) string {
+	switch {
+	case r.State() == payment.RefundPending:
+		return b.waiting()
+	case r.State() == payment.RefundFailed && r.Reason == payment.RefundCanceled:
+		return "canceled"
+	}
+	return r.State().String()
 }
 
 func (v *view) refund(refundID string) (obj, error) {
@@ -282,8 +372,17 @@ func (v *view) renderRefund(row resource.Row) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	o["amount"], o["status"] = r.Amount.Minor, r.State().String()
-	if r.State() == payment.RefundPending && since(v.version, versionRecentMembers) {
+	o["amount"], o["status"] = r.Amount.Minor, refundStatus(b, r)
+	if b.Email != "" {
+		o["instructions_email"] = b.Email
+	}
+	switch {
+	case r.State() != payment.RefundPending:
+	case !b.ActionUntil.IsZero():
+		o["next_action"] = obj{"type": "display_details", "display_details": obj{
+			"email_sent": obj{"email_sent_at": row.Created.Unix(), "email_sent_to": b.Email}, "expires_at": b.ActionUntil.Unix(),
+		}}
+	case since(v.version, versionRecentMembers):
 		o["pending_reason"] = "processing"
 	}
 	if r.State() == payment.RefundFailed {
@@ -308,6 +407,8 @@ func refundFailure(r payment.Reason) string {
 		return "declined"
 	case payment.InsufficientFunds:
 		return "insufficient_funds"
+	case payment.RefundCanceled:
+		return "merchant_request"
 	case engine.DisputeRefunded:
 		return "charge_for_pending_refund_disputed"
 	}
@@ -334,4 +435,139 @@ func (v *view) refundsOf(chargeID string) (obj, error) {
 		list["total_count"] = len(data)
 	}
 	return list, nil
+}
+
+// refundBodies loads a refund's row and body.
+func refundBodies(t *engine.Tx, r *payment.Refund) (resource.Row, refundBody, error) {
+	row, err := t.Resource(kindRefund, r.ID)
+	if err != nil {
+		return row, refundBody{}, err
+	}
+	b, err := decodeBody[refundBody](row)
+	return row, b, err
+}
+
+func (a *API) refundCreated(t *engine.Tx, p *payment.Payment, r *payment.Refund) error {
+	row, b, err := refundBodies(t, r)
+	if err != nil {
+		return err
+	}
+	charge, err := t.Resource(kindCharge, b.Charge)
+	if err != nil {
+		return err
+	}
+	cb, err := decodeBody[chargeBody](charge)
+	if err != nil {
+		return err
+	}
+	description := "REFUND FOR PAYMENT"
+	if cb.Description != "" {
+		description += " (" + cb.Description + ")"
+	}
+	if b.Transaction, err = book(t, transactionBody{
+		Type: refundType(p.Method), Category: "refund", Source: r.ID, Description: description,
+		Currency: r.Amount.Currency, Amount: -r.Amount.Minor, AvailableOn: t.At,
+	}); err != nil {
+		return err
+	}
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	if err := a.emit(t, message{typ: "charge.refunded", render: func(v *view) (obj, obj, error) {
+		o, err := v.renderCharge(charge, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		prev := obj{"amount_refunded": p.RefundedAmount().Minor - r.Amount.Minor}
+		if o["refunded"] == true {
+			prev["refunded"] = false
+		}
+		if list, ok := o["refunds"].(obj); ok {
+			data := list["data"].([]any)
+			prev["refunds"] = obj{"data": data[min(1, len(data)):], "total_count": max(len(data)-1, 0)}
+		}
+		return o, prev, nil
+	}}); err != nil {
+		return err
+	}
+	return a.refundEvent(t, "refund.created", r, nil)
+}
+
+// refundType is the type of a refund's balance transaction.
+func refundType(typ string) string {
+	if typ == "card" {
+		return "refund"
+	}
+	return "payment_refund"
+}
+
+// refundEvent emits an event about a refund; the refund.* types exist for every
+// method only since a version.
+func (a *API) refundEvent(t *engine.Tx, typ string, r *payment.Refund, prev obj) error {
+	if strings.HasPrefix(typ, "refund.") && !since(accountVersion(t.Who), versionRefundEvents) {
+		return nil
+	}
+	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+		o, err := v.refund(r.ID)
+		return o, prev, err
+	}})
+}
+
+// refundNeedsAction: the payer has to say where the money goes.
+func (a *API) refundNeedsAction(t *engine.Tx, f event.Fact, r *payment.Refund) error {
+	row, b, err := refundBodies(t, r)
+	if err != nil {
+		return err
+	}
+	b.ActionUntil = f.Due
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	return a.refundChanged(t, r, "pending")
+}
+
+func (a *API) refundSucceeded(t *engine.Tx, r *payment.Refund) error {
+	_, b, err := refundBodies(t, r)
+	if err != nil {
+		return err
+	}
+	return a.refundChanged(t, r, b.waiting())
+}
+
+// refundFailed books that the amount is the merchant's again, be it that the
+// payer could not be paid or that the refund was canceled.
+func (a *API) refundFailed(t *engine.Tx, r *payment.Refund) error {
+	row, b, err := refundBodies(t, r)
+	if err != nil {
+		return err
+	}
+	canceled := r.Reason == payment.RefundCanceled
+	txn := transactionBody{
+		Type: "refund_failure", Category: "refund_failure", Source: r.ID, Description: "REFUND FAILURE",
+		Currency: r.Amount.Currency, Amount: r.Amount.Minor, AvailableOn: t.At,
+	}
+	if canceled {
+		txn.Description = "REFUND CANCELED"
+	}
+	if b.FailureTransaction, err = book(t, txn); err != nil {
+		return err
+	}
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	if err := a.refundChanged(t, r, b.waiting()); err != nil || canceled {
+		return err
+	}
+	return a.refundEvent(t, "refund.failed", r, nil)
+}
+
+// refundChanged tells of a refund's new status.
+func (a *API) refundChanged(t *engine.Tx, r *payment.Refund, was string) error {
+	if err := a.refundEvent(t, "charge.refund.updated", r, obj{"status": was}); err != nil {
+		return err
+	}
+	return a.refundEvent(t, "refund.updated", r, obj{"status": was})
 }

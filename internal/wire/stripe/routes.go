@@ -75,6 +75,8 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/refunds/{id}", object: "refund", params: []string{"metadata"}, write: updateRefund},
 		{method: "POST", path: "/v1/refunds/{id}/cancel", object: "refund", write: cancelRefund},
 
+		{method: "POST", path: "/v1/test_helpers/refunds/{id}/expire", object: "refund", write: expireRefund},
+
 		{method: "GET", path: "/v1/disputes", list: true, object: "dispute", params: with("charge", "payment_intent"), read: listDisputes},
 		{method: "GET", path: "/v1/disputes/{id}", object: "dispute", read: retrieveDispute},
 		{method: "POST", path: "/v1/disputes/{id}", object: "dispute", params: []string{"evidence", "metadata", "submit"}, write: updateDispute},

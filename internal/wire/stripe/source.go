@@ -333,7 +333,7 @@ func scenario(md map[string]string) (string, error) {
 	}
 	r, ok := Scenario(s)
 	if !ok {
-		return "", invalid("", "metadata["+scenarioKey+"]", "Unknown scenario: %s. Known are payment_method_not_available, creation_processing_error, insufficient_funds, invalid_amount, charge_processing_error, wallet_error, chargeable_delay=<seconds>, duplicate_notice, late_authorisation, void_outage, refund_pending, refund_failed, dispute_product_not_received, dispute_product_unacceptable, dispute_credit_not_processed, dispute_duplicate and dispute_general.", s)
+		return "", invalid("", "metadata["+scenarioKey+"]", "Unknown scenario: %s. Known are payment_method_not_available, creation_processing_error, insufficient_funds, invalid_amount, charge_processing_error, wallet_error, chargeable_delay=<seconds>, duplicate_notice, late_authorisation, void_outage, refund_pending, refund_requires_action, refund_failed, dispute_product_not_received, dispute_product_unacceptable, dispute_credit_not_processed, dispute_duplicate and dispute_general.", s)
 	}
 	return string(encodeBody([]rail.Rule{r})), nil
 }
@@ -361,6 +361,8 @@ func Scenario(name string) (rail.Rule, bool) {
 		return rail.Rule{On: "void", Do: "error"}, true
 	case "refund_pending":
 		return rail.Rule{On: "refund", Do: "pending"}, true
+	case "refund_requires_action":
+		return rail.Rule{On: "refund", Do: "action"}, true
 	case "refund_failed":
 		return rail.Rule{On: "refund", Do: "decline"}, true
 	}
