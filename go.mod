@@ -14,6 +14,7 @@ require (
 	github.com/stripe/stripe-mock v0.203.0
 	modernc.org/sqlite v1.60.1
 	pgregory.net/rapid v1.3.0
+	rsc.io/qr v0.2.0
 )
 
 require (

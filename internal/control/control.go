@@ -65,6 +65,19 @@ type KeyMaker interface {
 	RestrictedKey(ctx context.Context, merchantID int64, key string, permissions []string) (string, error)
 }
 
+// Extension is a Front with routes of its own. Whoever may control a world may
+// use them, whichever dialect's credential they have.
+type Extension interface {
+	// Control returns handlers by pattern, such as "GET /_ducat/v1/<dialect>/…".
+	Control() map[string]func(r *http.Request, merchantID int64) (any, error)
+}
+
+// File is an answer that is not JSON.
+type File interface {
+	ContentType() string
+	Content() []byte
+}
+
 // API is the control API.
 type API struct {
 	Engine *engine.Engine
@@ -104,6 +117,15 @@ func (a *API) Handler() http.Handler {
 	} {
 		mux.Handle(pattern, a.handle(h))
 	}
+	for _, f := range a.Fronts {
+		x, ok := f.(Extension)
+		if !ok {
+			continue
+		}
+		for pattern, h := range x.Control() {
+			mux.Handle(pattern, a.handle(func(_ *API, r *http.Request, id int64) (any, error) { return h(r, id) }))
+		}
+	}
 	return mux
 }
 
@@ -142,6 +164,12 @@ func (a *API) handle(h func(*API, *http.Request, int64) (any, error)) http.Handl
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, bodyMax)
 		v, err := h(a, r, id)
+		if f, ok := v.(File); ok && err == nil {
+			w.Header().Set("Content-Type", f.ContentType())
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			_, _ = w.Write(f.Content())
+			return
+		}
 		if err == nil {
 			write(w, http.StatusOK, v)
 			return

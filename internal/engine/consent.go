@@ -10,6 +10,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/store"
 )
@@ -24,6 +25,7 @@ func AgreementToken(m merchant.Merchant, a agreement.Agreement) string {
 type Consent struct {
 	Merchant  merchant.Merchant
 	Agreement agreement.Agreement
+	Method    string // its name, for people
 	ReturnTo  string
 	Details   []Detail
 	At        time.Time
@@ -51,7 +53,8 @@ func (e *Engine) Consent(ctx context.Context, token string) (Consent, error) {
 				return fmt.Errorf("agreement %s belongs to front %q, which is not running or has none", a.ID, a.Front)
 			}
 			to, details, err := front.AgreementReturnTo(r, a)
-			c = Consent{Merchant: m, Agreement: a, ReturnTo: to, Details: details, At: at}
+			rules, _ := method.Find(a.Product, a.Method)
+			c = Consent{Merchant: m, Agreement: a, Method: rules.Name, ReturnTo: to, Details: details, At: at}
 			return err
 		})
 	}
@@ -71,11 +74,14 @@ func (e *Engine) Consent(ctx context.Context, token string) (Consent, error) {
 }
 
 // DecideConsent applies the payer's decision on a simulated page. payer is the
-// wallet's name for them; deciding twice changes nothing.
+// wallet's name for them, "" for a made-up one; deciding twice changes nothing.
 func (e *Engine) DecideConsent(ctx context.Context, token string, d rail.Decision, payer string) (Consent, error) {
 	c, err := e.Consent(ctx, token)
 	if err != nil {
 		return Consent{}, err
+	}
+	if payer == "" {
+		payer = "user" + c.Agreement.ID[max(len(c.Agreement.ID)-8, 0):]
 	}
 	if err := e.Update(ctx, c.Merchant.ID, Cause{}, func(t *Tx) error {
 		a, err := t.LoadAgreement(c.Agreement.ID)
@@ -87,4 +93,32 @@ func (e *Engine) DecideConsent(ctx context.Context, token string, d rail.Decisio
 		return Consent{}, err
 	}
 	return e.Consent(ctx, token)
+}
+
+// WithdrawConsent ends an agreement as the payer would in the wallet, if the
+// wallet lets them. Withdrawing what is over changes nothing.
+func (e *Engine) WithdrawConsent(ctx context.Context, token string) (Consent, error) {
+	c, err := e.Consent(ctx, token)
+	if err != nil {
+		return Consent{}, err
+	}
+	if err := e.Update(ctx, c.Merchant.ID, Cause{}, func(t *Tx) error {
+		a, err := t.LoadAgreement(c.Agreement.ID)
+		if err != nil {
+			return err
+		}
+		return t.WithdrawAgreement(a)
+	}); err != nil {
+		return Consent{}, err
+	}
+	return e.Consent(ctx, token)
+}
+
+// WithdrawAgreement ends an active agreement on the payer's word, if the wallet
+// lets payers do that; otherwise it changes nothing.
+func (t *Tx) WithdrawAgreement(a *agreement.Agreement) error {
+	if a.State() != agreement.Active || !AgreementRules(*a).Revocable {
+		return nil
+	}
+	return t.RevokeAgreement(a, agreement.ByPayer)
 }

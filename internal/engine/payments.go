@@ -11,6 +11,7 @@ import (
 	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
@@ -99,7 +100,8 @@ func (t *Tx) ask(p *payment.Payment, c call) error {
 // carry everything but its id, secret and time. prepare, if there is one, runs
 // when the payment has its id and before the rail is asked: a rail that decides
 // at once has its decision told to the front before Start returns, and the front
-// will want its row. For a rail over the network the payment is still started
+// will want its row. An attempt whose deadline is set already and comes before
+// the method's own keeps it. For a rail over the network the payment is still started
 // when Start returns.
 func (t *Tx) Start(p payment.Payment, prepare func(p *payment.Payment) error) (*payment.Payment, error) {
 	r, err := t.e.railFor(t.Who.Live)
@@ -107,7 +109,11 @@ func (t *Tx) Start(p payment.Payment, prepare func(p *payment.Payment) error) (*
 		return nil, err
 	}
 	p.ID, p.Created, p.Secret = t.NewID("pay_"), t.At, t.Random(22)
-	p = payment.New(p, t.NewID("att_"), r.Name(), t.At, t.At.Add(Rules(p).PendingFor))
+	until := t.At.Add(Rules(p).PendingFor)
+	if asked := p.Attempt.Deadline; !asked.IsZero() && asked.Before(until) {
+		until = asked
+	}
+	p = payment.New(p, t.NewID("att_"), r.Name(), t.At, until)
 	t.payments[p.ID] = &p
 	if prepare != nil {
 		if err := prepare(&p); err != nil {
@@ -258,7 +264,7 @@ func (t *Tx) captured(p *payment.Payment, operation string, amount money.Amount)
 	if err := t.save(p); err != nil {
 		return err
 	}
-	day := t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, t.Who.Profile.SettlementDays)
+	day := t.settlementDay(Rules(*p))
 	fee := t.Who.Fee(amount)
 	pending := ledger.Pending(day)
 	ts := []ledger.Transfer{{ID: "capture:" + p.ID, At: t.At, Debit: ledger.Hold, Credit: pending, Amount: amount, Payment: p.ID}}
@@ -281,6 +287,16 @@ func (t *Tx) captured(p *payment.Payment, operation string, amount money.Amount)
 		return err
 	}
 	return t.state(event.Fact{Kind: event.Captured, Amount: amount, Fee: fee, Due: day}, p, nil)
+}
+
+// settlementDay is the day (UTC) on which what is captured now becomes
+// available.
+func (t *Tx) settlementDay(r method.Rules) time.Time {
+	if r.SettlesNext {
+		y, m, d := t.At.In(method.SettlementZone()).Date()
+		return time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
+	}
+	return t.At.UTC().Truncate(24*time.Hour).AddDate(0, 0, t.Who.Profile.SettlementDays)
 }
 
 // refuse ends an attempt that payer, wallet or rail turned down; funds that
@@ -356,7 +372,7 @@ func (t *Tx) Lapse(p *payment.Payment) (bool, error) {
 // method; the second of the request counts.
 func (t *Tx) RefundPayment(p *payment.Payment, proof payment.Refundable, prefix string, prepare func(r *payment.Refund) error) (*payment.Refund, error) {
 	rules := Rules(*p)
-	if t.At.Truncate(time.Second).After(p.CapturedAt().Truncate(time.Second).Add(rules.RefundFor)) {
+	if rules.RefundFor == 0 || t.At.Truncate(time.Second).After(p.CapturedAt().Truncate(time.Second).Add(rules.RefundFor)) {
 		return nil, fault.New(fault.Conflict, "refund_window", "The refund window has passed.")
 	}
 	if t.Who.Profile.RefundNeedsFunds {
@@ -402,11 +418,32 @@ func (t *Tx) RefundPayment(p *payment.Payment, proof payment.Refundable, prefix 
 
 func (t *Tx) refundRequest(p *payment.Payment, r *payment.Refund) (rail.Request, error) {
 	req, err := t.request(p, r.ID, "refund")
+	if err != nil {
+		return req, err
+	}
 	req.Amount, req.Takes = r.Amount, Rules(*p).RefundAfter(t.At)
+	own, err := decodeScript(r.Script)
+	req.Script = append(own, req.Script...)
 	if _, scripted := rail.Find(req.Script, "refund"); !scripted && t.Who.Profile.RefundSynchronous {
 		req.Script = append(req.Script, rail.Rule{On: "refund", Do: "done"})
 	}
 	return req, err
+}
+
+// ReversePayment undoes a captured payment as if it had not been: the whole
+// amount goes back to the payer, and the fee, which the caller was told with the
+// capture, to the merchant. The caller must have obtained the proof for all that
+// was captured, in this transaction.
+func (t *Tx) ReversePayment(p *payment.Payment, proof payment.Refundable, fee money.Amount, prefix string, prepare func(r *payment.Refund) error) (*payment.Refund, error) {
+	if p.RefundedAmount().Minor != 0 || proof.Amount() != p.CapturedAmount() {
+		return nil, fault.New(fault.Conflict, "not_whole", "Only a payment of which nothing was refunded can be reversed.")
+	}
+	if fee.Minor > 0 {
+		if err := t.Post(ledger.Transfer{ID: "fee_back:" + p.ID, At: t.At, Debit: ledger.Fees, Credit: ledger.Available, Amount: fee, Payment: p.ID}); err != nil {
+			return nil, err
+		}
+	}
+	return t.RefundPayment(p, proof, prefix, prepare)
 }
 
 func (t *Tx) refundOutcome(p *payment.Payment, r *payment.Refund, out rail.Outcome) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/ledger"
@@ -26,7 +27,7 @@ func (d *Difference) Error() string { return "account " + d.Account + ": " + d.W
 // Auditor is a front that can check its rows against the core.
 type Auditor interface {
 	// Audit returns an error that names the first difference. balances leave out
-	// what was moved for payments of other fronts.
+	// what was moved for payments and batches of other fronts.
 	Audit(r store.Reader, balances ledger.Balances) error
 }
 
@@ -69,7 +70,7 @@ func (e *Engine) Verify(ctx context.Context, progress func(Audited)) (Audited, e
 }
 
 // flow is what the ledger says about one payment, in minor units.
-type flow struct{ held, captured, released, fee, refunded, restored, disputed, disputeOver, disputeFee int64 }
+type flow struct{ held, captured, released, fee, refunded, restored, disputed, disputeOver, disputeFee, feeBack int64 }
 
 type audit struct {
 	store.Reader
@@ -114,7 +115,7 @@ func (a *audit) run() error {
 	return nil
 }
 
-// without takes what was moved for payments of other fronts out of balances.
+// without takes what was moved for payments and batches of other fronts out of balances.
 func (a *audit) without(balances ledger.Balances, front string) (ledger.Balances, error) {
 	foreign := false
 	for _, owner := range a.owner {
@@ -131,7 +132,11 @@ func (a *audit) without(balances ledger.Balances, front string) (ledger.Balances
 		}
 		after = next
 		for _, t := range ts {
-			if owner := a.owner[t.Payment]; owner == "" || owner == front {
+			owner := a.owner[t.Payment]
+			if of, ok := BatchOf(t.ID); ok {
+				owner = of
+			}
+			if owner == "" || owner == front {
 				own.Apply(t)
 			}
 		}
@@ -210,6 +215,8 @@ func (a *audit) note(t ledger.Transfer) bool {
 		f.disputeOver += t.Amount.Minor
 	case t.Credit == ledger.Fees && t.Debit == ledger.Available:
 		f.disputeFee += t.Amount.Minor
+	case t.Debit == ledger.Fees && strings.HasPrefix(t.ID, "fee_back:"):
+		f.feeBack += t.Amount.Minor
 	case t.Debit == ledger.Fees:
 		f.disputeFee -= t.Amount.Minor
 	case t.Credit == ledger.Fees:
@@ -228,7 +235,7 @@ func (a *audit) note(t ledger.Transfer) bool {
 // ownFunds reports whether an account holds what is the merchant's already, so
 // that moving it concerns no single payment.
 func ownFunds(a ledger.Account) bool {
-	return a.IsPending() || a == ledger.Available || a == ledger.Payouts || a == ledger.Disputed
+	return a.IsPending() || a == ledger.Available || a == ledger.Payouts || a == ledger.Disputed || a == ledger.Exchange
 }
 
 // planned reads the ids of all jobs.
@@ -376,6 +383,9 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 		if c.got != c.want {
 			return a.differ("payment %s (%s): %s is %d, should be %d", p.ID, p.State(), c.what, c.got, c.want)
 		}
+	}
+	if f.feeBack != 0 && (f.feeBack != f.fee || p.RefundedAmount() != p.CapturedAmount() && f.restored == 0) {
+		return a.differ("payment %s: %d of its fee %d came back, which happens only when it is reversed as a whole", p.ID, f.feeBack, f.fee)
 	}
 	if f.fee > f.captured {
 		return a.differ("payment %s: fee %d is more than was captured (%d)", p.ID, f.fee, f.captured)

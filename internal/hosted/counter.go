@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
@@ -96,4 +97,47 @@ func page(v engine.Visit) Page {
 		p.Details = append(p.Details, Detail(d))
 	}
 	return p
+}
+
+// Agreement implements Agreements.
+func (c Counter) Agreement(ctx context.Context, token string) (Agreement, error) {
+	v, err := c.Engine.Consent(ctx, token)
+	return agreementOf(v), notFound(err)
+}
+
+// DecideAgreement implements Agreements.
+func (c Counter) DecideAgreement(ctx context.Context, token string, d AgreementDecision, login string) (Agreement, error) {
+	if d == Withdraw {
+		v, err := c.Engine.WithdrawConsent(ctx, token)
+		return agreementOf(v), notFound(err)
+	}
+	decision := rail.Decline
+	if d == Agree {
+		decision = rail.Approve
+	}
+	v, err := c.Engine.DecideConsent(ctx, token, decision, login)
+	return agreementOf(v), notFound(err)
+}
+
+func agreementOf(v engine.Consent) Agreement {
+	if v.Agreement.ID == "" {
+		return Agreement{}
+	}
+	rules := engine.AgreementRules(v.Agreement)
+	a := Agreement{
+		State: Done, Livemode: v.Merchant.Live, MethodName: v.Method, MethodKey: v.Agreement.Method, Merchant: v.Merchant.Profile.Name,
+		Payer: v.Agreement.Payer, Now: v.At, ReturnURL: v.ReturnTo,
+	}
+	switch v.Agreement.State() {
+	case agreement.Requested:
+		a.State, a.ExpiresAt = Open, v.Agreement.Deadline
+	case agreement.Active:
+		a.Active, a.Revocable = true, rules.Revocable
+	case agreement.Expired:
+		a.State = Expired
+	}
+	for _, d := range v.Details {
+		a.Details = append(a.Details, Detail(d))
+	}
+	return a
 }

@@ -38,6 +38,7 @@ func New(d Desk, opts Options) http.Handler {
 	mux.HandleFunc("/pay/{token}", h.payment)
 	mux.HandleFunc("/pay/assets/{name}", h.asset)
 	mux.HandleFunc("GET /pay/receipts/{token}", h.receipt)
+	h.agreementRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { h.problem(w, r, problemNotFound, "") })
 	return protect(mux)
 }

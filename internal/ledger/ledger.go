@@ -28,6 +28,7 @@ const (
 	Fees      Account = "fees"      // what processing cost the merchant
 	Payouts   Account = "payouts"   // left for the merchant's bank
 	Disputed  Account = "disputed"  // withdrawn while a dispute runs
+	Exchange  Account = "exchange"  // what was changed for another currency: plus in one, minus in the other
 )
 
 // Receivable is what a rail owes for payments it took and we booked.

@@ -461,6 +461,7 @@ type Refund struct {
 	Amount  money.Amount
 	Created time.Time
 	Reason  Reason // why it failed, or ""
+	Script  string // simulator instructions for the first try, JSON or ""; not stored
 	Version int64
 	state   RefundState
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/ducatpay/ducat/internal/store/postgres"
 	"github.com/ducatpay/ducat/internal/store/sqlite"
 	"github.com/ducatpay/ducat/internal/webhook"
+	"github.com/ducatpay/ducat/internal/wire/antom"
 	"github.com/ducatpay/ducat/internal/wire/multisafepay"
 	"github.com/ducatpay/ducat/internal/wire/stripe"
 )
@@ -89,12 +90,17 @@ func New(s store.Store, c Config) *Server {
 	msp := multisafepay.New(e, worlds, multisafepay.Config{BaseURL: c.BaseURL, Sandbox: c.Sandbox}, c.Log)
 	e.AddFront(api)
 	e.AddFront(msp)
+	ams := antom.New(e, worlds, antom.Config{BaseURL: c.BaseURL, Sandbox: c.Sandbox}, c.Log)
+	e.AddFront(ams)
+	if err := ams.Warm(context.Background()); err != nil {
+		c.Log.Error("cannot read the installation's keys; tokens cannot be given out", "error", err)
+	}
 	m := newMetrics()
 	d := &webhook.Deliverer{
 		Store: s, Clock: c.Clock, Log: c.Log,
 		Test:    safehttp.New(safehttp.Policy{AllowPrivate: true, AllowPlain: true}, safehttp.Options{}),
 		Live:    safehttp.New(safehttp.Policy{}, safehttp.Options{}),
-		Fronts:  map[string]webhook.Front{api.Name(): api, msp.Name(): msp},
+		Fronts:  map[string]webhook.Front{api.Name(): api, msp.Name(): msp, ams.Name(): ams},
 		Observe: m.delivered,
 	}
 	r := &job.Runner{Store: s, Clock: c.Clock, Log: c.Log, Wake: e.Wake(), Handlers: map[string]job.Handler{webhook.Job: d.Deliver}, Outside: map[string]bool{webhook.Job: true}}
@@ -105,7 +111,7 @@ func New(s store.Store, c Config) *Server {
 	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers
 	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
 	e.Deliver = func(ctx context.Context, msg engine.Message) { d.Now(ctx, msg.Merchant, msg.Delivery, r.Do) }
-	ctl := &control.API{Engine: e, Fronts: []control.Front{api, msp}, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log,
+	ctl := &control.API{Engine: e, Fronts: []control.Front{api, msp, ams}, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log,
 		Release: func(t *engine.Tx, held []race.Held) error { return webhook.Release(t, held, t.At) }}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)
@@ -113,6 +119,7 @@ func New(s store.Store, c Config) *Server {
 	for _, p := range []string{multisafepay.Prefix, multisafepay.Prefix + "/", "/connect/", "/simulator/"} {
 		mux.Handle(p, msp)
 	}
+	mux.Handle("/ams/", ams)
 	mux.Handle("/_ducat/", ctl.Handler())
 	mux.Handle("/pay/", hosted.New(hosted.Counter{Engine: e}, hosted.Options{Log: c.Log, Now: c.Clock.Now}))
 	mux.HandleFunc("GET /healthz", srv.health)
@@ -120,7 +127,7 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /{$}", srv.welcome)
 	mux.Handle("/", api)
-	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL}), uncleaned(mux, api, msp))))
+	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL}), uncleaned(mux, api, msp, ams))))
 	return srv
 }
 
@@ -138,13 +145,15 @@ func library(h *elements.Handler, next http.Handler) http.Handler {
 
 // uncleaned keeps the mux from answering a path with doubled slashes or dots by
 // a redirect in HTML: API clients get the API's own error.
-func uncleaned(mux, api, msp http.Handler) http.Handler {
+func uncleaned(mux, api, msp, ams http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch p := r.URL.Path; {
 		case p == "/" || strings.TrimSuffix(p, "/") == path.Clean(p):
 			mux.ServeHTTP(w, r)
 		case ofMultiSafepay(p):
 			msp.ServeHTTP(w, r)
+		case strings.HasPrefix(path.Clean(p), "/ams/"):
+			ams.ServeHTTP(w, r)
 		default:
 			api.ServeHTTP(w, r)
 		}
@@ -172,7 +181,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("Ducat is running. Point an SDK at this address; the README has a walk-through.\n\n" +
-		"  /v1/…          Stripe API\n  /v1/json/…     MultiSafepay API\n  /pay/…         the payer's pages\n  /_ducat/v1/…   control API (clock, scripts, deliveries)\n  /metrics /healthz /readyz\n"))
+		"  /v1/…          Stripe API\n  /v1/json/…     MultiSafepay API\n  /ams/…         Antom API\n  /pay/…         the payer's pages\n  /_ducat/v1/…   control API (clock, scripts, deliveries)\n  /metrics /healthz /readyz\n"))
 }
 
 // recovered turns a broken invariant into a loud record and an internal error.
@@ -248,7 +257,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 
 // surface names the part of the server a path belongs to.
 func surface(path string) string {
-	for _, p := range []string{multisafepay.Prefix, "/v1", "/_ducat", "/pay", "/connect", "/simulator", "/metrics", "/healthz", "/readyz"} {
+	for _, p := range []string{multisafepay.Prefix, "/v1", "/ams", "/_ducat", "/pay", "/connect", "/simulator", "/metrics", "/healthz", "/readyz"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			return p[1:]
 		}

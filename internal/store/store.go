@@ -78,7 +78,8 @@ type Store interface {
 	PruneAnswers(ctx context.Context, before time.Time, limit int) (int, error)
 
 	// Setting returns the value under name, storing propose first if there is
-	// none; all nodes agree on the value.
+	// none; all nodes agree on the value. Without a proposal a setting that is
+	// not there is ErrNotFound.
 	Setting(ctx context.Context, name string, propose []byte) ([]byte, error)
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error

@@ -228,8 +228,8 @@ func (s *Store) Setting(ctx context.Context, name string, propose []byte) (value
 		value, err = one(t, scanBytes, get, name)
 		return err
 	})
-	if err == nil {
-		return value, nil
+	if err == nil || len(propose) == 0 {
+		return value, err
 	}
 	err = s.write(ctx, 0, func(t *Tx) error {
 		if err := t.exec(`insert into setting (name, value) values ($1, $2) on conflict (name) do nothing`, name, propose); err != nil {

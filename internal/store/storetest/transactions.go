@@ -101,6 +101,7 @@ func credentials(f *fixture) {
 }
 
 func settings(f *fixture) {
+	f.want(second(f.Setting(f.ctx(), "key", nil)), store.ErrNotFound)
 	values := make(chan string, 8)
 	for _, err := range together(8, func(i int) error {
 		v, err := f.Setting(f.ctx(), "key", []byte{byte('a' + i)})
