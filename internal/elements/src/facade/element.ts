@@ -9,19 +9,20 @@ interface Kind {
   page: string;
   title: string;
   session?: boolean; // needs to know which methods the intent can be paid with
+  padded?: boolean; // draws shadows and outlines beyond the container's edge
   list?: string; // title of a second frame that shows choices
 }
 
 /** The Elements that are drawn in a frame. File names and titles are a contract with test suites. */
 const kinds: { [type: string]: Kind } = {
-  payment: { page: "payment", title: "Secure payment input frame", session: true },
+  payment: { page: "payment", title: "Secure payment input frame", session: true, padded: true },
   card: { page: "card", title: "Secure card payment input frame" },
   cardNumber: { page: "card-number", title: "Secure card number input frame" },
   cardExpiry: { page: "card-expiry", title: "Secure expiration date input frame" },
   cardCvc: { page: "card-cvc", title: "Secure CVC input frame" },
-  linkAuthentication: { page: "link-authentication", title: "Secure email input frame" },
-  address: { page: "address", title: "Secure address input frame" },
-  shippingAddress: { page: "address", title: "Secure address input frame" },
+  linkAuthentication: { page: "link-authentication", title: "Secure email input frame", padded: true },
+  address: { page: "address", title: "Secure address input frame", padded: true },
+  shippingAddress: { page: "address", title: "Secure address input frame", padded: true },
   iban: { page: "iban", title: "Secure IBAN input frame" },
   auBankAccount: { page: "au-bank-account", title: "Secure bank account input frame" },
   idealBank: { page: "bank", title: "Secure bank button frame", list: "Secure bank list frame" },
@@ -147,6 +148,7 @@ export class Element {
       (f) => this.begin(f, kind),
       (m) => this.hear(m),
     );
+    if (kind.padded) Object.assign(this._frame.iframe.style, { margin: "-4px", minWidth: "calc(100% + 8px)" });
     this.wrapper!.appendChild(this._frame.iframe);
     if (!kind.list) return;
     this.list = new Frame(

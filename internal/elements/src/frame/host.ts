@@ -25,7 +25,8 @@ export interface Host {
   cards: string[];
   tell(message: ToPage): void;
   emit(name: string, payload?: any): void;
-  ready(): void;
+  /** Says that the part is drawn; then runs what has to come after that. */
+  ready(then?: () => void): void;
 }
 
 /** A part's flags as the page shows them on its container, and its change events. */

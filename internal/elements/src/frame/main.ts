@@ -52,7 +52,7 @@ function begin(init: Init): void {
   setLocale(init.locale);
   applyFonts(init.fonts);
   if (kind === "payment" || kind === "address" || kind === "link-authentication") applyAppearance(init.appearance);
-  host = { init, cards: __DUCAT__.cards, tell, emit: (name, payload = {}) => tell({ type: "event", name, payload }), ready: () => soonReady() };
+  host = { init, cards: __DUCAT__.cards, tell, emit: (name, payload = {}) => tell({ type: "event", name, payload }), ready: soonReady };
   part = parts[kind]?.(host);
   if (!part) return;
   document.body.append(part.root);
@@ -62,10 +62,11 @@ function begin(init: Init): void {
 }
 
 /** Ready when it has been laid out. */
-function soonReady(): void {
+function soonReady(then?: () => void): void {
   requestAnimationFrame(() => {
     measure();
     tell({ type: "ready" });
+    then?.();
   });
 }
 

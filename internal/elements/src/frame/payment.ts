@@ -63,11 +63,12 @@ export class Payment implements Part {
     this.known = s;
     this.draw();
     if (before && s.types.indexOf(before) >= 0) this.select(before, false);
-    this.host.ready();
     const available: any = {};
     s.types.forEach((type) => (available[type] = { available: true }));
-    this.host.emit("availablepaymentmethodschange", { paymentMethods: available });
-    this.report();
+    this.host.ready(() => {
+      this.host.emit("availablepaymentmethodschange", { paymentMethods: available });
+      this.report();
+    });
   }
 
   /** The methods in the order the page wants. */
