@@ -217,7 +217,9 @@ func (c *serveCmd) greet(w io.Writer, base string, tlsLn net.Listener) {
 		fmt.Fprintf(w, "  HTTPS      https://%s, also for the providers' host names: ducat trust says how\n\n", reachable(tlsLn.Addr()))
 	}
 	if c.Sandbox {
-		fmt.Fprintf(w, `Any secret test key, sk_test_ and at least eight letters or digits, is a world of
+		fmt.Fprintf(w, `Open %s/demo in a browser: a shop to play with.
+
+Any secret test key, sk_test_ and at least eight letters or digits, is a world of
 its own; pk_test_ with the same ending is its publishable key. The keys that
 published guides print work too and share one world:
   secret       sk_test_4eC39HqLyjWDarjtT1zdp7dc
@@ -228,7 +230,7 @@ Take a first step:
     -d type=alipay -d amount=1099 -d currency=usd -d "redirect[return_url]=https://example.com/return"
 and open the redirect.url of the answer in a browser.
 
-`, base)
+`, base, base)
 	} else {
 		fmt.Fprint(w, "Only provisioned keys work here; make some with: ducat keys create --name NAME\n\n")
 	}

@@ -23,7 +23,7 @@ func TestBrowser(t *testing.T) {
 	})
 	browser := newBrowser(t)
 	for name, run := range map[string]func(*world, *tab){
-		"Source": source,
+		"Source": source, "DemoAlipay": demoAlipay,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

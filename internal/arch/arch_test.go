@@ -97,6 +97,7 @@ var table = []entry{
 	{"hosted", with(core, "engine", "store", "rail"), "pages are another way to call the engine; they know no dialect"},
 	{"portal", with(core, "engine"), "the dashboard is another way to call the engine; it knows no dialect"},
 	{"control", with(core, "engine", "store", "rail"), "the control API is another way to call the engine; it knows no dialect"},
+	{"demo", nil, "the demo shop is a client of the API, handed to it as a handler"},
 	{"elements", []string{"elements/bundle"}, "the browser library is files to serve, and a test that they are current"},
 	{"elements/bundle", nil, "building the library's files needs its sources alone"},
 	{"report", with(core, "store"), "reports read what was stored and change nothing"},

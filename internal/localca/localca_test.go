@@ -99,10 +99,14 @@ func TestFiles(t *testing.T) {
 		t.Errorf("opened again it is another one: %v", err)
 	}
 	for what, spoil := range map[string]func() error{
-		"expired on":     func() error { _, err := open(t, dir, at.AddDate(11, 0, 0)); return err },
-		"others can":     func() error { return with(t, dir, func() error { return os.Chmod(filepath.Join(dir, keyName), 0o644) }) },
+		"expired on": func() error { _, err := open(t, dir, at.AddDate(11, 0, 0)); return err },
+		"others can": func() error {
+			return with(t, dir, func() error { return os.Chmod(filepath.Join(dir, keyName), 0o644) })
+		},
 		"key is missing": func() error { return with(t, dir, func() error { return os.Remove(filepath.Join(dir, keyName)) }) },
-		"holds no":       func() error { return with(t, dir, func() error { return os.WriteFile(filepath.Join(dir, certName), []byte("x"), 0o644) }) },
+		"holds no": func() error {
+			return with(t, dir, func() error { return os.WriteFile(filepath.Join(dir, certName), []byte("x"), 0o644) })
+		},
 	} {
 		if err := spoil(); err == nil || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v", what, err)

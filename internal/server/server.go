@@ -19,6 +19,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/clock"
 	"github.com/ducatpay/ducat/internal/control"
+	"github.com/ducatpay/ducat/internal/demo"
 	"github.com/ducatpay/ducat/internal/elements"
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/hosted"
@@ -122,6 +123,11 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle("/ams/", ams)
 	mux.Handle("/_ducat/", ctl.Handler())
 	mux.Handle("/pay/", hosted.New(hosted.Counter{Engine: e}, hosted.Options{Log: c.Log, Now: c.Clock.Now}))
+	if c.Sandbox {
+		shop := demo.New(demo.Options{API: api, BaseURL: c.BaseURL, Now: c.Clock.Now, Random: c.IDs.Random, Log: c.Log})
+		mux.Handle("/demo", shop)
+		mux.Handle("/demo/", shop)
+	}
 	mux.HandleFunc("GET /healthz", srv.health)
 	mux.HandleFunc("GET /readyz", srv.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
