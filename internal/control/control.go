@@ -83,7 +83,6 @@ type API struct {
 	Engine *engine.Engine
 	Fronts []Front                                // the first one answers for credentials that nobody claims
 	Run    func(ctx context.Context, j store.Job) // does one claimed job
-	Aside  func(j store.Job) bool                 // whether it waits for somebody else's server
 	// Release plans the delivery of messages that the race lab held.
 	Release func(t *engine.Tx, held []race.Held) error
 	Log     *slog.Logger
@@ -250,8 +249,8 @@ func (a *API) advance(r *http.Request, id int64) (any, error) {
 			return *q.To
 		}
 		return at.Add(time.Duration(*q.Seconds * float64(time.Second)))
-	}, a.Aside, a.Run)
-	return map[string]any{"from": done.From, "now": done.To, "jobs_run": done.Jobs}, err
+	}, a.Run)
+	return map[string]any{"from": done.From, "now": done.To, "jobs_run": done.Jobs, "under_way": done.UnderWay}, err
 }
 
 func (a *API) reset(r *http.Request, id int64) (any, error) {

@@ -504,7 +504,7 @@ func (w *world) pass(d time.Duration) {
 // advance moves the merchant's clock.
 func (w *world) advance(d time.Duration) engine.Advanced {
 	w.t.Helper()
-	adv, err := w.Advance(w.t.Context(), w.merchant, func(at time.Time) time.Time { return at.Add(d) }, nil, w.runner.Do)
+	adv, err := w.Advance(w.t.Context(), w.merchant, func(at time.Time) time.Time { return at.Add(d) }, w.runner.Do)
 	w.must(err)
 	return adv
 }

@@ -13,6 +13,7 @@ import (
 type Advanced struct {
 	From, To time.Time // merchant's time
 	Jobs     int       // pieces of work that fell due and were done
+	UnderWay int       // messages that others were delivering, and were not waited for
 }
 
 // AdvanceMax is how far a clock may be moved in one call.
@@ -29,6 +30,11 @@ const (
 	asideSpan = time.Second
 	// asideMax is how many of them are under way at once.
 	asideMax = 64
+	// othersPoll is how often work is looked at that somebody else does, and
+	// othersPatience how long a message of others may be under way before it is
+	// taken to wait for us.
+	othersPoll     = 5 * time.Millisecond
+	othersPatience = time.Second
 )
 
 func earlier(a, b time.Time) time.Time {
@@ -40,20 +46,24 @@ func earlier(a, b time.Time) time.Time {
 
 // Advance moves a test merchant's clock to an instant, doing everything that
 // falls due on the way in order, each at its own time, and returns when nothing
-// due is left. Jobs for which aside says so wait for somebody else's server and
-// may run beside others of about the same time. run does one job; a failed job is its own business (it has been
-// rescheduled), so Advance goes on.
-func (e *Engine) Advance(ctx context.Context, merchantID int64, target func(at time.Time) time.Time, aside func(j store.Job) bool, run func(ctx context.Context, j store.Job)) (Advanced, error) {
-	var adv Advanced
+// due is left. Jobs that wait for somebody else's server may run beside others
+// of about the same time. run does one job; a failed job is its own business (it
+// has been rescheduled), so Advance goes on.
+//
+// Messages that others are delivering when it begins are waited for as long as
+// their number falls: their receiver may be the very caller, who cannot answer
+// before Advance returns. Advanced says how many it left.
+func (e *Engine) Advance(ctx context.Context, merchantID int64, target func(at time.Time) time.Time, run func(ctx context.Context, j store.Job)) (Advanced, error) {
+	a := &advance{e: e, ctx: ctx, merchant: merchantID, run: run}
 	if err := e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
 		if t.Who.Live {
 			return fault.New(fault.Invalid, "live_clock", "The clock of a live account cannot be moved.")
 		}
-		adv = Advanced{From: t.At, To: now(target(t.At))}
+		a.Advanced = Advanced{From: t.At, To: now(target(t.At))}
 		switch {
-		case adv.To.Before(adv.From):
-			return fault.Newf(fault.Invalid, "clock_backwards", "The clock stands at %s and cannot be moved back to %s.", adv.From.Format(time.RFC3339), adv.To.Format(time.RFC3339))
-		case adv.To.Sub(adv.From) > AdvanceMax:
+		case a.To.Before(a.From):
+			return fault.Newf(fault.Invalid, "clock_backwards", "The clock stands at %s and cannot be moved back to %s.", a.From.Format(time.RFC3339), a.To.Format(time.RFC3339))
+		case a.To.Sub(a.From) > AdvanceMax:
 			return fault.New(fault.Invalid, "clock_too_far", "The clock can be moved by at most two years at a time.")
 		}
 		return t.SetAdvancing(t.Wall.Add(advanceLease))
@@ -65,50 +75,88 @@ func (e *Engine) Advance(ctx context.Context, merchantID int64, target func(at t
 		_ = e.Store.Update(context.WithoutCancel(ctx), merchantID, func(tx store.Tx) error { return tx.SetAdvancing(time.Time{}) })
 		e.signal()
 	}()
-	var waiting sync.WaitGroup // jobs that wait for somebody else's server
-	defer waiting.Wait()
-	until := adv.To
-	for started := 0; ; {
-		jobs, busy, err := e.Store.ClaimMerchantJobs(ctx, merchantID, until, now(e.Clock.Now()), advanceLease, 1)
+	defer a.aside.Wait()
+	if err := a.work(); err != nil {
+		return a.Advanced, err
+	}
+	return a.Advanced, e.moveTo(ctx, merchantID, a.To)
+}
+
+// advance is one Advance under way.
+type advance struct {
+	Advanced
+	e        *Engine
+	ctx      context.Context
+	merchant int64
+	run      func(ctx context.Context, j store.Job)
+	aside    sync.WaitGroup // jobs that wait for somebody else's server
+	started  int            // how many of them since the last were waited for
+}
+
+func (a *advance) claim(until time.Time, limit int) ([]store.Job, store.Held, error) {
+	return a.e.Store.ClaimMerchantJobs(a.ctx, a.merchant, until, now(a.e.Clock.Now()), advanceLease, limit)
+}
+
+// work does what falls due until nothing is left.
+func (a *advance) work() error {
+	for until := a.To; ; {
+		jobs, held, err := a.claim(until, 1)
 		if err != nil {
-			return adv, err
+			return err
 		}
-		if (len(jobs) == 0 || started == asideMax) && started > 0 {
+		if (len(jobs) == 0 || a.started == asideMax) && a.started > 0 {
 			// Nothing else falls due at this moment: what was set going has to
 			// end, and may have planned its next try, before time moves on.
-			waiting.Wait()
-			started, until = 0, adv.To
+			a.aside.Wait()
+			a.started, until = 0, a.To
 			if len(jobs) == 0 {
 				continue
 			}
 		}
 		if len(jobs) == 0 {
-			if busy == 0 {
-				break
-			}
-			// The background runner holds a due job: it ends within its lease.
-			e.Clock.Wait(ctx, 5*time.Millisecond, nil)
-			if ctx.Err() != nil {
-				return adv, ctx.Err()
+			if done, err := a.others(held); done || err != nil {
+				return err
 			}
 			continue
 		}
-		at := later(jobs[0].Due, adv.From)
-		if err := e.moveTo(ctx, merchantID, at); err != nil {
-			return adv, err
+		at := later(jobs[0].Due, a.From)
+		if err := a.e.moveTo(a.ctx, a.merchant, at); err != nil {
+			return err
 		}
-		adv.Jobs++
-		if aside != nil && aside(jobs[0]) {
-			if started == 0 {
-				until = earlier(adv.To, at.Add(asideSpan))
-			}
-			started++
-			waiting.Go(func() { run(withAt(ctx, at), jobs[0]) })
+		a.Jobs++
+		if store.LaneOf(jobs[0].Kind) != store.Outside {
+			a.run(withAt(a.ctx, at), jobs[0])
 			continue
 		}
-		run(withAt(ctx, at), jobs[0])
+		if a.started++; a.started == 1 {
+			until = earlier(a.To, at.Add(asideSpan))
+		}
+		a.aside.Go(func() { a.run(withAt(a.ctx, at), jobs[0]) })
 	}
-	return adv, e.moveTo(ctx, merchantID, adv.To)
+}
+
+// others waits for due jobs that somebody else holds, and reports whether there
+// is nothing left to wait for.
+func (a *advance) others(held store.Held) (done bool, err error) {
+	switch {
+	case held.Own > 0:
+		// The background runner does it, or its lease ends.
+		a.e.Clock.Wait(a.ctx, othersPoll, nil)
+		return false, a.ctx.Err()
+	case held.Outside == 0:
+		return true, nil
+	}
+	patience, cancel := context.WithTimeout(a.ctx, othersPatience)
+	defer cancel()
+	for patience.Err() == nil {
+		a.e.Clock.Wait(patience, othersPoll, nil)
+		_, left, err := a.claim(a.To, 0)
+		if err != nil || left.Outside < held.Outside || left.Own > 0 {
+			return false, err
+		}
+	}
+	a.UnderWay = held.Outside
+	return true, a.ctx.Err()
 }
 
 // moveTo sets the clock so that the merchant's time is at least at.

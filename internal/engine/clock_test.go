@@ -152,7 +152,7 @@ func TestAdvance(t *testing.T) {
 		})
 		w.plan("a", time.Hour)
 		w.plan("b", 3*time.Hour)
-		_, err := w.Advance(t.Context(), w.merchant, func(at time.Time) time.Time { return at.Add(2 * time.Hour) }, nil, func(ctx context.Context, j store.Job) {
+		_, err := w.Advance(t.Context(), w.merchant, func(at time.Time) time.Time { return at.Add(2 * time.Hour) }, func(ctx context.Context, j store.Job) {
 			js, _, err := w.db.ClaimDueJobs(ctx, w.clock.Now(), time.Minute, 10)
 			if err != nil || len(js) != 0 {
 				t.Errorf("claimed %v: %v", js, err)
@@ -178,7 +178,7 @@ func TestAdvance(t *testing.T) {
 			"TooFar":    {w.merchant, engine.AdvanceMax + time.Millisecond, "clock_too_far"},
 			"Live":      {live.ID, time.Hour, "live_clock"},
 		} {
-			_, err := w.Advance(t.Context(), c.merchant, func(at time.Time) time.Time { return at.Add(c.by) }, nil, w.runner.Do)
+			_, err := w.Advance(t.Context(), c.merchant, func(at time.Time) time.Time { return at.Add(c.by) }, w.runner.Do)
 			if fault.KindOf(err) != fault.Invalid || fault.CodeOf(err) != c.code {
 				t.Errorf("%s: %v, want %s", name, err, c.code)
 			}
@@ -199,7 +199,7 @@ func TestAdvance(t *testing.T) {
 		})
 		w.plan("a", time.Hour)
 		w.plan("b", 2*time.Hour)
-		adv, err := w.Advance(ctx, w.merchant, func(at time.Time) time.Time { return at.Add(3 * time.Hour) }, nil, func(ctx context.Context, j store.Job) {
+		adv, err := w.Advance(ctx, w.merchant, func(at time.Time) time.Time { return at.Add(3 * time.Hour) }, func(ctx context.Context, j store.Job) {
 			w.runner.Do(context.WithoutCancel(ctx), j)
 		})
 		if !errors.Is(err, context.Canceled) || adv.Jobs != 1 {

@@ -693,7 +693,7 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 				// capture is under way at the rail and its outcome decides.
 				due := p.Attempt.Deadline
 				if p.Overdue(t.At) {
-					due = t.At.Add(time.Second)
+					due = t.At.Add(overdueAgain(t.At.Sub(due)))
 				}
 				again, err := t.job(j.ID, JobExpire, due, pl)
 				if err != nil {
@@ -732,6 +732,13 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 		return e.resume(ctx, j.Merchant, []call{c}, Cause{}, nil)
 	}
 	return fmt.Errorf("job %s: unknown kind %q", j.ID, j.Kind)
+}
+
+// overdueAgain is when to look again at a deadline that has been over for some
+// time: after as long again, so that an outcome that takes days costs a look now
+// and then, not one each second.
+func overdueAgain(over time.Duration) time.Duration {
+	return min(max(over, time.Second), time.Hour)
 }
 
 var errKeepJob = errors.New("engine: job stays")

@@ -476,3 +476,29 @@ func TestUndecidedCaptureIsNotARefusal(t *testing.T) {
 	w.is(p, payment.Captured)
 	w.verify()
 }
+
+// TestAnOutcomeThatTakesDays costs an advance a look now and then.
+func TestAnOutcomeThatTakesDays(t *testing.T) {
+	t.Parallel()
+	w := overNetwork(t)
+	p := w.authorized()
+	w.remote.hooks(func(_ context.Context, verb string, _ rail.Request) error {
+		if verb == "capture" {
+			return errLost
+		}
+		return nil
+	}, nil)
+	if err := w.capture(p); err == nil {
+		t.Fatal("captured")
+	}
+	adv := w.advance(4 * 24 * time.Hour)
+	// The capture is asked for and the deadline looked at about once an hour.
+	if adv.Jobs < 50 || adv.Jobs > 300 {
+		t.Errorf("%d pieces of work in four days", adv.Jobs)
+	}
+	w.is(p, payment.Authorized)
+	w.remote.hooks(nil, nil)
+	w.advance(2 * time.Hour)
+	w.is(p, payment.Captured)
+	w.verify()
+}

@@ -28,11 +28,7 @@ type Runner struct {
 	Log      *slog.Logger
 	Wake     <-chan struct{} // receives when new work may be due
 	Handlers map[string]Handler
-	Workers  int // jobs run at once; 0 means 8
-	// Outside names kinds whose handlers wait for somebody else's server. They
-	// run beside the workers, up to outsideMax at once, so that an endpoint that
-	// hangs does not hold up anybody's timers.
-	Outside map[string]bool
+	Workers  int // jobs of our own run at once; 0 means 8
 }
 
 const (
@@ -43,6 +39,9 @@ const (
 	batch = 64
 	// outsideMax is how many jobs wait for others' servers at once.
 	outsideMax = 512
+	// outsideLeast is how many of them must be free to claim more, so that a
+	// backlog is claimed in batches and not one by one.
+	outsideLeast = batch / 4
 	// poll is how often other nodes' new work is looked for.
 	poll = time.Second
 )
@@ -52,27 +51,51 @@ func backoff(n int) time.Duration {
 	return min(time.Second<<min(n, 12), time.Hour)
 }
 
-// Run works until ctx ends, then returns when the jobs in hand are done.
+// Run works until ctx ends, then returns when the jobs in hand are done. Jobs
+// that wait for somebody else's server run beside the others, so that an
+// endpoint that hangs does not hold up anybody's timers.
 func (r *Runner) Run(ctx context.Context) {
 	workers := r.Workers
 	if workers == 0 {
 		workers = 8
 	}
-	queue := make(chan store.Job)
+	wakes := map[store.Lane]chan struct{}{store.Own: make(chan struct{}, 1), store.Outside: make(chan struct{}, 1)}
 	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for j := range queue {
-				// A job in hand is finished even when the server stops.
-				r.Do(context.WithoutCancel(ctx), j)
+	wg.Go(func() { r.pass(ctx, wakes) })
+	wg.Go(func() { r.runLane(ctx, store.Own, workers, 1, wakes[store.Own]) })
+	r.runLane(ctx, store.Outside, outsideMax, outsideLeast, wakes[store.Outside])
+	wg.Wait()
+}
+
+// pass wakes all lanes.
+func (r *Runner) pass(ctx context.Context, wakes map[store.Lane]chan struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.Wake:
+		}
+		for _, w := range wakes {
+			select {
+			case w <- struct{}{}:
+			default:
 			}
-		})
+		}
 	}
+}
+
+// runLane claims the jobs of a lane, never more than can be begun at once, and
+// does them.
+func (r *Runner) runLane(ctx context.Context, lane store.Lane, most, least int, wake <-chan struct{}) {
+	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer close(queue)
-	outside := make(chan struct{}, outsideMax)
+	slots := make(chan struct{}, most)
 	for ctx.Err() == nil {
-		jobs, next, err := r.Store.ClaimDueJobs(ctx, r.Clock.Now(), lease, batch)
+		free := acquire(ctx, slots, least, batch)
+		jobs, next, err := r.Store.ClaimDueJobs(ctx, r.Clock.Now(), lease, free, lane)
+		for range free - len(jobs) {
+			<-slots
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				r.Log.Error("cannot claim jobs", "error", err)
@@ -80,30 +103,42 @@ func (r *Runner) Run(ctx context.Context) {
 			r.Clock.Wait(ctx, poll, nil)
 			continue
 		}
-		// Our own work first: it never waits long.
 		for _, j := range jobs {
-			if !r.Outside[j.Kind] {
-				queue <- j
-			}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				// A job in hand is finished even when the server stops.
+				r.Do(context.WithoutCancel(ctx), j)
+			})
 		}
-		for _, j := range jobs {
-			if r.Outside[j.Kind] {
-				outside <- struct{}{}
-				wg.Go(func() {
-					defer func() { <-outside }()
-					r.Do(context.WithoutCancel(ctx), j)
-				})
-			}
-		}
-		if len(jobs) == batch {
+		if free > 0 && len(jobs) == free {
 			continue
 		}
 		wait := poll
 		if !next.IsZero() {
 			wait = min(max(next.Sub(r.Clock.Now()), time.Millisecond), poll)
 		}
-		r.Clock.Wait(ctx, wait, r.Wake)
+		r.Clock.Wait(ctx, wait, wake)
 	}
+}
+
+// acquire waits until least slots are free and takes up to most. It takes fewer
+// if ctx ends first.
+func acquire(ctx context.Context, slots chan<- struct{}, least, most int) (taken int) {
+	for ; taken < least; taken++ {
+		select {
+		case <-ctx.Done():
+			return taken
+		case slots <- struct{}{}:
+		}
+	}
+	for ; taken < most; taken++ {
+		select {
+		case slots <- struct{}{}:
+		default:
+			return taken
+		}
+	}
+	return taken
 }
 
 // handle runs the job's handler. One that panics has failed like any other: one

@@ -277,13 +277,12 @@ func TestRun(t *testing.T) {
 		b := setup(t)
 		b.Workers = 1
 		hang := make(chan struct{})
-		b.Outside = map[string]bool{"hang": true}
-		b.Handlers["hang"] = func(ctx context.Context, j store.Job) error {
+		b.Handlers[store.JobDeliver] = func(ctx context.Context, j store.Job) error {
 			<-hang
 			return b.delete(ctx, j)
 		}
 		for i := range 30 {
-			b.plan(fmt.Sprintf("h%02d", i), "hang", -time.Hour)
+			b.plan(fmt.Sprintf("h%02d", i), store.JobDeliver, -time.Hour)
 		}
 		b.plan("timer", "good", 0)
 		b.start()
@@ -370,12 +369,12 @@ type flaky struct {
 	failures int
 }
 
-func (f *flaky) ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Duration, limit int) ([]store.Job, time.Time, error) {
+func (f *flaky) ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Duration, limit int, lanes ...store.Lane) ([]store.Job, time.Time, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failures > 0 {
 		f.failures--
 		return nil, time.Time{}, errors.New("database is locked")
 	}
-	return f.Store.ClaimDueJobs(ctx, wall, lease, limit)
+	return f.Store.ClaimDueJobs(ctx, wall, lease, limit, lanes...)
 }

@@ -104,7 +104,7 @@ func New(s store.Store, c Config) *Server {
 		Fronts:  map[string]webhook.Front{api.Name(): api, msp.Name(): msp, ams.Name(): ams},
 		Observe: m.delivered,
 	}
-	r := &job.Runner{Store: s, Clock: c.Clock, Log: c.Log, Wake: e.Wake(), Handlers: map[string]job.Handler{webhook.Job: d.Deliver}, Outside: map[string]bool{webhook.Job: true}}
+	r := &job.Runner{Store: s, Clock: c.Clock, Log: c.Log, Wake: e.Wake(), Handlers: map[string]job.Handler{webhook.Job: d.Deliver}}
 	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout, engine.JobPayouts, engine.JobAgreement} {
 		r.Handlers[kind] = e.Run
 	}
@@ -112,7 +112,7 @@ func New(s store.Store, c Config) *Server {
 	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers
 	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
 	e.Deliver = func(ctx context.Context, msg engine.Message) { d.Now(ctx, msg.Merchant, msg.Delivery, r.Do) }
-	ctl := &control.API{Engine: e, Fronts: []control.Front{api, msp, ams}, Run: r.Do, Aside: func(j store.Job) bool { return r.Outside[j.Kind] }, Log: c.Log,
+	ctl := &control.API{Engine: e, Fronts: []control.Front{api, msp, ams}, Run: r.Do, Log: c.Log,
 		Release: func(t *engine.Tx, held []race.Held) error { return webhook.Release(t, held, t.At) }}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)

@@ -59,15 +59,17 @@ type Store interface {
 	// Credential finds a provisioned key by its hash.
 	Credential(ctx context.Context, hash []byte) (Credential, error)
 
-	// ClaimDueJobs leases up to limit jobs whose RunAt is not after wall, in
-	// order of RunAt, so that nobody else gets them until wall+lease. Jobs of
-	// merchants whose clock is being advanced are left alone. next is the
+	// ClaimDueJobs leases up to limit jobs of the lanes (none means all) whose
+	// RunAt is not after wall, in order of RunAt, so that nobody else gets them
+	// until wall+lease. Half of those that wait for others' servers are the ones
+	// that became due last, so that a backlog does not hold up what is new. Jobs
+	// of merchants whose clock is being advanced are left alone. next is the
 	// earliest RunAt or lease end among all other jobs, zero if there is none.
-	ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Duration, limit int) (jobs []Job, next time.Time, err error)
+	ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Duration, limit int, lanes ...Lane) (jobs []Job, next time.Time, err error)
 	// ClaimMerchantJobs does the same for one merchant by due time, ignoring
 	// RunAt, in order of (Due, ID), whether or not its clock is being advanced.
-	// busy is how many due jobs somebody else holds.
-	ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wall time.Time, lease time.Duration, limit int) (jobs []Job, busy int, err error)
+	// held is how many due jobs somebody else holds.
+	ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wall time.Time, lease time.Duration, limit int) (jobs []Job, held Held, err error)
 
 	// ClaimJob leases one job, whenever it is due, unless somebody else holds it
 	// or it is gone: then ok is false.
@@ -108,6 +110,29 @@ type Job struct {
 	Tries    int       // how often it was claimed before
 	Payload  []byte
 }
+
+// JobDeliver is the kind of job that waits for somebody else's server.
+const JobDeliver = "deliver"
+
+// Lane keeps apart jobs that must not hold each other up.
+type Lane int
+
+// The lanes.
+const (
+	Own     Lane = iota // our own work, which never waits long
+	Outside             // waits for somebody else's server
+)
+
+// LaneOf returns the lane of a kind of job.
+func LaneOf(kind string) Lane {
+	if kind == JobDeliver {
+		return Outside
+	}
+	return Own
+}
+
+// Held counts jobs that somebody else holds.
+type Held struct{ Own, Outside int }
 
 // Answer is a stored answer to an idempotent request. While Status is zero the
 // request is under way.

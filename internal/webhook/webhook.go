@@ -22,7 +22,7 @@ import (
 )
 
 // Job is the kind of job that delivers a message.
-const Job = "deliver"
+const Job = store.JobDeliver
 
 // States of a delivery.
 const (

@@ -25,9 +25,9 @@ where merchant = $1 order by due, id limit $2`, t.merchant, int64(limit))
 
 // InsertJob implements store.Tx.
 func (t *Tx) InsertJob(j store.Job) error {
-	return t.exec(`insert into job (merchant, id, kind, due, run_at, leased_until, ready_at, tries, payload)
-values ($1, $2, $3, $4, $5, 0, $5, $6, $7) on conflict (merchant, id) do nothing`,
-		t.merchant, j.ID, j.Kind, toMilli(j.Due), toMilli(j.RunAt), int64(j.Tries), j.Payload)
+	return t.exec(`insert into job (merchant, id, kind, lane, due, run_at, leased_until, ready_at, tries, payload)
+values ($1, $2, $3, $4, $5, $6, 0, $6, $7, $8) on conflict (merchant, id) do nothing`,
+		t.merchant, j.ID, j.Kind, int64(store.LaneOf(j.Kind)), toMilli(j.Due), toMilli(j.RunAt), int64(j.Tries), j.Payload)
 }
 
 // RescheduleJob implements store.Tx. A job that was deleted stays deleted.
@@ -48,19 +48,28 @@ func (t *Tx) ShiftJobs(d time.Duration) error {
 		t.merchant, d.Milliseconds())
 }
 
+var allLanes = []store.Lane{store.Own, store.Outside}
+
 // ClaimDueJobs implements store.Store.
-func (s *Store) ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Duration, limit int) (jobs []store.Job, next time.Time, err error) {
+func (s *Store) ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Duration, limit int, lanes ...store.Lane) (jobs []store.Job, next time.Time, err error) {
+	if len(lanes) == 0 {
+		lanes = allLanes
+	}
 	now, until := toMilli(wall), toMilli(wall.Add(lease))
-	due, nextMilli, err := s.peek(ctx, now)
+	due, nextMilli, err := s.peek(ctx, now, lanes)
 	if err != nil || !due || limit <= 0 {
 		return nil, fromMilli(nextMilli), err
 	}
 	err = s.write(ctx, 0, func(t *Tx) error {
-		jobs, err = many(t, scanJob, s.sql.claimDue, now, until, int64(limit))
-		if err != nil {
-			return err
+		jobs = nil
+		for _, lane := range lanes {
+			got, err := t.claimLane(s.sql, lane, now, until, limit-len(jobs))
+			if err != nil {
+				return err
+			}
+			jobs = append(jobs, got...)
 		}
-		nextMilli, err = t.nextJob(now, jobs)
+		nextMilli, err = t.nextJob(now, jobs, lanes)
 		return err
 	})
 	if err != nil {
@@ -72,11 +81,24 @@ func (s *Store) ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Dur
 	return jobs, fromMilli(nextMilli), nil
 }
 
+func (t *Tx) claimLane(sql *statements, lane store.Lane, now, until int64, limit int) ([]store.Job, error) {
+	newest := 0
+	if lane == store.Outside {
+		newest = limit / 2
+	}
+	jobs, err := many(t, scanJob, sql.claimDue, now, until, int64(limit-newest), int64(lane))
+	if err != nil || newest == 0 {
+		return jobs, err
+	}
+	late, err := many(t, scanJob, sql.claimLast, now, until, int64(newest), int64(lane))
+	return append(jobs, late...), err
+}
+
 // peek looks whether there is anything to claim, so that idle polling writes
 // nothing.
-func (s *Store) peek(ctx context.Context, now int64) (due bool, next int64, err error) {
+func (s *Store) peek(ctx context.Context, now int64, lanes []store.Lane) (due bool, next int64, err error) {
 	err = s.read(ctx, func(t *Tx) error {
-		next, err = t.nextJob(now, nil)
+		next, err = t.nextJob(now, nil, lanes)
 		return err
 	})
 	return next != 0 && next <= now, next, err
@@ -90,40 +112,41 @@ type place struct {
 
 func scanPlace(r Rows) (p place, err error) { return p, r.Scan(&p.merchant, &p.id, &p.at) }
 
-// nextJob returns when the first job that is not among ours can be claimed,
-// zero if there is none. Jobs of a merchant whose clock is being advanced can
-// be claimed when that ends.
-func (t *Tx) nextJob(now int64, ours []store.Job) (int64, error) {
-	list, err := many(t, scanPlace, `select j.merchant, j.id, j.ready_at from job j
-where not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)
-order by j.ready_at, j.merchant, j.id limit $2`, now, int64(len(ours)+1))
-	if err != nil {
-		return 0, err
+// nextJob returns when the first job of the lanes that is not among ours can be
+// claimed, zero if there is none. Jobs of a merchant whose clock is being
+// advanced can be claimed when that ends.
+func (t *Tx) nextJob(now int64, ours []store.Job, lanes []store.Lane) (next int64, err error) {
+	for _, lane := range lanes {
+		list, err := many(t, scanPlace, `select j.merchant, j.id, j.ready_at from job j
+where j.lane = $3 and not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)
+order by j.ready_at, j.merchant, j.id limit $2`, now, int64(len(ours)+1), int64(lane))
+		if err != nil {
+			return 0, err
+		}
+		free := slices.IndexFunc(list, func(p place) bool {
+			return !slices.ContainsFunc(ours, func(j store.Job) bool { return j.Merchant == p.merchant && j.ID == p.id })
+		})
+		if free >= 0 && (next == 0 || list[free].at < next) {
+			next = list[free].at
+		}
 	}
-	free := slices.IndexFunc(list, func(p place) bool {
-		return !slices.ContainsFunc(ours, func(j store.Job) bool { return j.Merchant == p.merchant && j.ID == p.id })
-	})
 	lifted, err := one(t, scanInt, `select coalesce(min(a.advancing_until), 0) from merchant a
 where a.advancing_until > 0 and a.advancing_until > $1 and exists (select 1 from job j where j.merchant = a.id)`, now)
 	if err != nil {
 		return 0, err
 	}
-	switch {
-	case free < 0:
-		return lifted, nil
-	case lifted == 0:
-		return list[free].at, nil
+	if next == 0 || lifted != 0 && lifted < next {
+		next = lifted
 	}
-	return min(lifted, list[free].at), nil
+	return next, nil
 }
 
 // ClaimMerchantJobs implements store.Store.
-func (s *Store) ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wall time.Time, lease time.Duration, limit int) (jobs []store.Job, busy int, err error) {
+func (s *Store) ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wall time.Time, lease time.Duration, limit int) (jobs []store.Job, held store.Held, err error) {
 	if limit < 0 {
-		return nil, 0, errors.New("store: negative limit")
+		return nil, held, errors.New("store: negative limit")
 	}
 	now, until := toMilli(wall), toMilli(wall.Add(lease))
-	var leased int64
 	err = s.write(ctx, merchantID, func(t *Tx) error {
 		jobs, err = many(t, scanJob, s.sql.claimMerchant, now, until, int64(limit), merchantID, toMilli(due))
 		if err != nil {
@@ -131,15 +154,28 @@ func (s *Store) ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wa
 		}
 		// Asked after claiming, so that a job somebody leases in between is
 		// counted rather than overlooked.
-		leased, err = one(t, scanInt, `select count(*) from job where merchant = $1 and due <= $2 and leased_until > $3`,
-			merchantID, toMilli(due), now)
+		held, err = one(t, scanHeld, `select coalesce(sum(1 - lane), 0), coalesce(sum(lane), 0) from job
+where merchant = $1 and due <= $2 and leased_until > $3`, merchantID, toMilli(due), now)
 		return err
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, store.Held{}, err
+	}
+	for _, j := range jobs {
+		if store.LaneOf(j.Kind) == store.Outside {
+			held.Outside--
+		} else {
+			held.Own--
+		}
 	}
 	slices.SortFunc(jobs, func(a, b store.Job) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
-	return jobs, int(leased) - len(jobs), nil
+	return jobs, held, nil
+}
+
+func scanHeld(r Rows) (h store.Held, err error) {
+	var own, outside int64
+	err = r.Scan(&own, &outside)
+	return store.Held{Own: int(own), Outside: int(outside)}, err
 }
 
 // ClaimJob implements store.Store.

@@ -5,6 +5,7 @@ type statements struct {
 	insertTransfer string
 	insertFact     string
 	claimDue       string
+	claimLast      string
 	claimMerchant  string
 	claimOne       string
 }
@@ -20,12 +21,8 @@ where not exists (select 1 from transfer where merchant = $1 and id = $2
 		insertFact: `insert into fact (merchant, seq, id, kind, at, payment, refund, amount, currency, fee, fee_currency, due, reason)
 values ($1, ` + d.NextFact + `, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 
-		claimDue: `with c(m, i) as (
-	select j.merchant, j.id from job j
-	where j.ready_at <= $1
-		and not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)
-	order by j.ready_at, j.merchant, j.id limit $3` + d.SkipLocked + `)
-` + claim,
+		claimDue:  claimLane("", d),
+		claimLast: claimLane(" desc", d),
 
 		claimMerchant: `with c(m, i) as (
 	select j.merchant, j.id from job j
@@ -37,6 +34,16 @@ values ($1, ` + d.NextFact + `, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 	select j.merchant, j.id from job j where j.merchant = $3 and j.id = $4 and j.leased_until <= $1` + d.ForUpdate + `)
 ` + claim,
 	}
+}
+
+// claimLane leases up to $3 jobs of lane $4 that are due at $1, from one end.
+func claimLane(order string, d Dialect) string {
+	return `with c(m, i) as (
+	select j.merchant, j.id from job j
+	where j.lane = $4 and j.ready_at <= $1
+		and not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)
+	order by j.ready_at` + order + `, j.merchant` + order + `, j.id` + order + ` limit $3` + d.SkipLocked + `)
+` + claim
 }
 
 // claim leases the jobs of c until $2.

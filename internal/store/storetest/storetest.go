@@ -70,6 +70,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ShiftJobs", shiftJobs},
 		{"ClaimMerchantJobs", claimMerchant},
 		{"ClaimJob", claimJob},
+		{"Lanes", lanes},
 
 		{"Answers", answers},
 		{"AnswerIsClaimedOnce", answerOnce},

@@ -170,9 +170,10 @@ func claimMerchant(f *fixture) {
 	f.update(func(tx store.Tx) error { return tx.SetAdvancing(later) })
 	claim := func(due, wall time.Time, limit int) (string, int) {
 		f.Helper()
-		js, busy, err := f.ClaimMerchantJobs(f.ctx(), one, due, wall, time.Minute, limit)
+		js, held, err := f.ClaimMerchantJobs(f.ctx(), one, due, wall, time.Minute, limit)
 		f.must(err)
-		return names(js), busy
+		equal(f, held.Outside, 0)
+		return names(js), held.Own
 	}
 	got, busy := claim(noon.Add(time.Hour), noon, 2)
 	equal(f, got, "z a ")
@@ -190,6 +191,40 @@ func claimMerchant(f *fixture) {
 	js, next := f.claim(noon.Add(time.Hour), 9) // c is due for nobody else before its time
 	equal(f, names(js), "o a b ")
 	equal(f, next, later)
+}
+
+// lanes: jobs that wait for others' servers are claimed and counted apart, half
+// of them from the new end.
+func lanes(f *fixture) {
+	for i := range 6 {
+		d := newJob(fmt.Sprint("d", i), noon.Add(time.Duration(i)*time.Second))
+		d.Kind = store.JobDeliver
+		f.addJobs(one, d)
+	}
+	f.addJobs(one, newJob("own", noon.Add(7*time.Second)))
+	at := noon.Add(10 * time.Second)
+	claim := func(limit int, lanes ...store.Lane) (string, time.Time) {
+		f.Helper()
+		js, next, err := f.ClaimDueJobs(f.ctx(), at, time.Minute, limit, lanes...)
+		f.must(err)
+		return names(js), next
+	}
+	got, next := claim(4, store.Outside)
+	equal(f, got, "d0 d1 d4 d5 ")
+	equal(f, next, noon.Add(2*time.Second))
+	got, next = claim(9, store.Own)
+	equal(f, got, "own ")
+	equal(f, next, time.Time{})
+	_, held, err := f.ClaimMerchantJobs(f.ctx(), one, at, at, time.Minute, 0)
+	f.must(err)
+	equal(f, held, store.Held{Own: 1, Outside: 4})
+	js, held, err := f.ClaimMerchantJobs(f.ctx(), one, at, at, time.Minute, 1)
+	f.must(err)
+	equal(f, names(js), "d2 ")
+	equal(f, held, store.Held{Own: 1, Outside: 4})
+	got, next = claim(9) // of all lanes
+	equal(f, got, "d3 ")
+	equal(f, next, at.Add(time.Minute))
 }
 
 func claimJob(f *fixture) {
