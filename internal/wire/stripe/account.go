@@ -1,6 +1,11 @@
 package stripe
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
+)
 
 // retrieveAccount answers with the key's own account; there are no connected
 // ones.
@@ -14,6 +19,21 @@ func retrieveAccount(c *call) (obj, error) {
 // noAccess is the error about an account that is not the key's.
 func (c *call) noAccess(account string) *wireError {
 	return &wireError{status: 403, code: "account_invalid", message: fmt.Sprintf("The provided key '%s' does not have access to account '%s' (or that account does not exist). Application access may have been revoked.", maskTo(c.apiKey, 6), printable(account))}
+}
+
+// otherAccount is the error about an account that a header names: a live key
+// with an account that has no live half is told so.
+func (c *call) otherAccount(account string) error {
+	known := func(live bool) bool {
+		return c.api.engine.Store.View(c.ctx, merchant.IDFor(account, live), func(r store.Reader) error {
+			_, err := r.Merchant()
+			return err
+		}) == nil
+	}
+	if c.principal.live && known(false) && !known(true) {
+		return &wireError{status: 403, message: fmt.Sprintf("The account %s was a test account created with a testmode key, and therefore can only be used with testmode keys", printable(account))}
+	}
+	return c.noAccess(account)
 }
 
 // account renders an account: a standard one that is verified and can do what

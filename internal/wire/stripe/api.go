@@ -194,7 +194,7 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	h.Set("Stripe-Version", c.version)
 	if acct := firstOf(r.Header.Get("Stripe-Account"), params.Get("_stripe_account").String()); acct != "" {
 		if acct != c.principal.account {
-			return engine.Reply{}, c.noAccess(acct)
+			return engine.Reply{}, c.otherAccount(acct)
 		}
 		h.Set("Stripe-Account", acct)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
 )
@@ -37,6 +38,15 @@ func (e *wireError) Error() string { return fmt.Sprintf("%d %s: %s", e.status, e
 
 func invalid(code, param, format string, args ...any) *wireError {
 	return &wireError{status: 400, code: code, param: param, message: fmt.Sprintf(format, args...)}
+}
+
+// exclusive is for parameters of which only one may be there.
+func exclusive(names ...string) *wireError {
+	return invalid("parameters_exclusive", "", "You may only specify one of these parameters: %s.", strings.Join(names, ", "))
+}
+
+func tooSmall(least money.Amount) *wireError {
+	return invalid("amount_too_small", "amount", "Amount must be at least %s %s", least, least.Currency.Lower())
 }
 
 func missingParam(name string) *wireError {
@@ -87,7 +97,7 @@ func translate(err error) *wireError {
 		return invalid("", f.Param, "%s", f.Message)
 	}
 	if errors.Is(err, store.ErrStale) {
-		return &wireError{status: 429, code: "lock_timeout", retry: "true", message: "This object cannot be accessed right now because another API request or Stripe process is currently accessing it. If you see this error intermittently, retry the request."}
+		return &wireError{status: 429, code: "lock_timeout", retry: "true", message: "This object cannot be accessed right now because another API request or Stripe process is currently accessing it. If you see this error intermittently, retry the request. If you see this error frequently and are making multiple concurrent requests to a single object, make your requests serially or at a lower rate. For more details, see https://stripe.com/docs/rate-limits#object-lock-timeouts."}
 	}
 	f, ok := errors.AsType[*fault.Error](err)
 	if !ok {

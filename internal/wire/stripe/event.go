@@ -204,7 +204,7 @@ func listEvents(c *call) (obj, error) {
 			return nil, invalid("", "types", "Invalid array")
 		}
 		if one {
-			return nil, invalid("", "", "You may only specify one of these parameters: type, types.")
+			return nil, exclusive("type", "types")
 		}
 		for _, item := range v.Items() {
 			types = append(types, item.String())

@@ -25,3 +25,6 @@ func Transport() []string { return transport }
 
 // Telemetry lists what browsers add to publishable-key calls.
 func Telemetry() []string { return telemetry }
+
+// SupportedCurrencies is the list in the message about an unknown currency.
+var SupportedCurrencies = supportedCurrencies

@@ -423,7 +423,7 @@ func decodePaymentDetails(v form.Value, stored obj) (obj, error) {
 // automatic intent.
 func (c *call) checkIntent(t *engine.Tx, b *intentBody) error {
 	if least := general.MinimumFor(b.Currency); b.Amount < least {
-		return invalid("amount_too_small", "amount", "Amount must be at least %s", money.Of(least, b.Currency))
+		return tooSmall(money.Of(least, b.Currency))
 	}
 	if b.Customer != "" && given(c.params.Get("customer")) {
 		if _, _, err := c.customerRow(t, 400, "customer", b.Customer, false); err != nil {

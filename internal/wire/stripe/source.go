@@ -127,7 +127,7 @@ func createSource(c *call) (step, error) {
 				return invalid("invalid_currency", "", "Invalid currency: %s. The payment method `%s` does not support this currency in your region.", cur.Lower(), typ)
 			}
 			if least := rules.MinimumFor(cur); amount < least {
-				return invalid("amount_too_small", "amount", "Amount must be at least %s", money.Of(least, cur))
+				return tooSmall(money.Of(least, cur))
 			}
 			rowID := t.NewID("src_")
 			t.Subject = rowID
