@@ -251,6 +251,9 @@ func (s *Server) logged(next http.Handler) http.Handler {
 		next.ServeHTTP(rec, r.WithContext(reqlog.With(r.Context(), l)))
 		took := clock.Since(start)
 		s.metrics.request(surface(r.URL.Path), r.Method, rec.status, took)
+		if !s.log.Enabled(r.Context(), slog.LevelInfo) {
+			return
+		}
 		attrs := []any{"method", r.Method, "path", loggable(r.URL.Path), "status", rec.status, "bytes", rec.bytes, "took", took}
 		for _, a := range [][2]string{{"request_id", l.RequestID}, {"account", l.Account}, {"code", l.ErrorCode}, {"agent", r.UserAgent()}} {
 			if a[1] != "" {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path"
 	"strconv"
@@ -107,25 +108,28 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-func cors(h http.Header) {
-	h.Set("Access-Control-Allow-Credentials", "true")
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, PATCH, POST, DELETE")
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Request-Id, Stripe-Manage-Version, Stripe-Should-Retry, X-Stripe-External-Auth-Required, X-Stripe-Privileged-Session-Required")
-	h.Set("Access-Control-Max-Age", "300")
-	h.Set("Vary", "Origin")
-	h.Set("Cache-Control", "no-cache, no-store")
+// always are the headers of every answer. Answers share their values.
+var always = http.Header{
+	"Access-Control-Allow-Credentials": {"true"},
+	"Access-Control-Allow-Methods":     {"GET, HEAD, PUT, PATCH, POST, DELETE"},
+	"Access-Control-Allow-Origin":      {"*"},
+	"Access-Control-Expose-Headers":    {"Request-Id, Stripe-Manage-Version, Stripe-Should-Retry, X-Stripe-External-Auth-Required, X-Stripe-Privileged-Session-Required"},
+	"Access-Control-Max-Age":           {"300"},
+	"Vary":                             {"Origin"},
+	"Cache-Control":                    {"no-cache, no-store"},
+	"Content-Type":                     {"application/json"},
 }
 
 // serve wraps an endpoint with everything that is the same for all.
 func (a *API) serve(ep endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		cors(h)
+		maps.Copy(h, always)
 		if r.Method == http.MethodOptions {
 			if v := r.Header.Get("Access-Control-Request-Headers"); v != "" {
 				h.Set("Access-Control-Allow-Headers", v)
 			}
+			h.Del("Content-Type")
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
@@ -133,7 +137,6 @@ func (a *API) serve(ep endpoint) http.Handler {
 		logged := reqlog.From(r.Context())
 		logged.RequestID = c.requestID
 		h.Set("Request-Id", c.requestID)
-		h.Set("Content-Type", "application/json")
 		if r.TLS != nil {
 			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains; preload")
 		}
@@ -272,7 +275,10 @@ func isMultipart(r *http.Request) bool {
 func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 	op := engine.Op{
 		Merchant: c.principal.merchantID, Cause: engine.Cause{RequestID: c.requestID, IdempotencyKey: c.key},
-		Key: c.key, Endpoint: c.route, Fingerprint: c.fingerprint(),
+		Key: c.key, Endpoint: c.route,
+	}
+	if c.key != "" {
+		op.Fingerprint = c.fingerprint()
 	}
 	s, err := ep.write(c)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -93,15 +92,20 @@ func appendObject(b []byte, o obj, depth int) []byte {
 		b = append(b, ':', ' ')
 		b = appendValue(b, o[k], depth+1)
 	}
-	for _, k := range []string{"id", "object"} {
+	for _, k := range [...]string{"id", "object"} {
 		if _, ok := o[k]; ok {
 			field(k)
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(o)) {
+	keys := make([]string, 0, 48) // more than most objects have, so that they stay on the stack
+	for k := range o {
 		if k != "id" && k != "object" {
-			field(k)
+			keys = append(keys, k)
 		}
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		field(k)
 	}
 	return append(newline(b, depth), '}')
 }

@@ -247,7 +247,10 @@ func Merge(a, b Value) Value {
 		if k := v.Kind(); k != Hash && k != Missing {
 			panic("form: Merge of a " + k.String() + ", want what Parse returns")
 		}
-		for _, k := range v.Keys() {
+		if v.n == nil {
+			continue
+		}
+		for _, k := range v.n.keys {
 			merged.set(k, v.n.children[k])
 		}
 	}

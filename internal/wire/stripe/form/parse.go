@@ -89,7 +89,9 @@ func quotable(s string) string {
 // Brackets inside a segment have no meaning that two decoders would agree on
 // (metadata keys may not contain them either), so they are refused, not guessed.
 func splitName(name string) ([]string, *Error) {
-	malformed := &Error{Param: quotable(name), Message: "Invalid parameter name: brackets do not match"}
+	malformed := func() *Error {
+		return &Error{Param: quotable(name), Message: "Invalid parameter name: brackets do not match"}
+	}
 	head, rest, nested := strings.Cut(name, "[")
 	if head == "" {
 		return nil, &Error{Param: quotable(name), Message: "Invalid parameter name: it is empty"}
@@ -98,7 +100,7 @@ func splitName(name string) ([]string, *Error) {
 	for nested {
 		segment, tail, closed := strings.Cut(rest, "]")
 		if !closed {
-			return nil, malformed
+			return nil, malformed()
 		}
 		path = append(path, segment)
 		if len(path) > DepthMax {
@@ -111,7 +113,7 @@ func splitName(name string) ([]string, *Error) {
 			break
 		}
 		if rest, nested = strings.CutPrefix(tail, "["); !nested {
-			return nil, malformed
+			return nil, malformed()
 		}
 	}
 	for _, segment := range path {
@@ -122,7 +124,7 @@ func splitName(name string) ([]string, *Error) {
 			}
 		}
 		if strings.ContainsAny(segment, "[]") {
-			return nil, malformed
+			return nil, malformed()
 		}
 	}
 	return path, nil
