@@ -39,15 +39,16 @@ var errOutage = errors.New("simrail: scripted outage")
 // or the rules say how it ends: approved, declined or redirected, or known only
 // later (pending, which a reason makes a refusal).
 func (Rail) Authorize(_ context.Context, r rail.Request) (rail.Outcome, error) {
-	done := rail.Outcome{Status: rail.Done, Reference: reference(r), Payer: payer(r)}
+	done := func() rail.Outcome { return rail.Outcome{Status: rail.Done, Reference: reference(r), Payer: payer(r)} }
 	if rule, ok := rail.Find(r.Script, "authorize"); ok {
 		switch rule.Do {
 		case "approve":
-			return done, nil
+			return done(), nil
 		case "redirect":
 			return rail.Outcome{Status: rail.Redirect}, nil
 		case "pending":
-			out := rail.Outcome{Status: rail.Waiting, Final: rail.Done, Reference: done.Reference, Payer: done.Payer, After: pendingDelay}
+			out := done()
+			out.Status, out.Final, out.After = rail.Waiting, rail.Done, pendingDelay
 			if rule.DelaySeconds > 0 {
 				out.After = time.Duration(rule.DelaySeconds) * time.Second
 			}
@@ -64,7 +65,7 @@ func (Rail) Authorize(_ context.Context, r rail.Request) (rail.Outcome, error) {
 		}
 	}
 	if r.Agreement != "" {
-		return done, nil
+		return done(), nil
 	}
 	return rail.Outcome{Status: rail.Redirect}, nil
 }

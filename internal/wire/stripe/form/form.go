@@ -242,15 +242,17 @@ func quote(s string) string {
 // request: a parameter is never put together from the two, so merging cannot
 // fail. A missing value counts as no parameters.
 func Merge(a, b Value) Value {
-	merged := newContainer(named)
 	for _, v := range []Value{a, b} {
 		if k := v.Kind(); k != Hash && k != Missing {
 			panic("form: Merge of a " + k.String() + ", want what Parse returns")
 		}
-		if v.n == nil {
-			continue
-		}
-		for _, k := range v.n.keys {
+	}
+	if b.Kind() == Hash && len(a.Keys()) == 0 {
+		return b
+	}
+	merged := newContainer(named)
+	for _, v := range []Value{a, b} {
+		for _, k := range v.Keys() {
 			merged.set(k, v.n.children[k])
 		}
 	}

@@ -96,7 +96,7 @@ func splitName(name string) ([]string, *Error) {
 	if head == "" {
 		return nil, &Error{Param: quotable(name), Message: "Invalid parameter name: it is empty"}
 	}
-	path := []string{head}
+	path := append(make([]string, 0, 4), head)
 	for nested {
 		segment, tail, closed := strings.Cut(rest, "]")
 		if !closed {
