@@ -138,8 +138,8 @@ func TestBrokenDisk(t *testing.T) {
 func TestLogStaysTheSameFile(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
-	body := []byte(strings.Repeat("x", 400_000))
-	for range 40 {
+	body := []byte(strings.Repeat("x", 1_000_000))
+	for range 60 {
 		err := s.Update(t.Context(), 1, func(tx store.Tx) error {
 			if err := tx.DeleteJob("big"); err != nil {
 				return err
