@@ -3,9 +3,11 @@ package hosted
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/store"
@@ -14,16 +16,27 @@ import (
 // Counter is the Desk of an engine.
 type Counter struct{ Engine *engine.Engine }
 
-// selectable are the outcomes a payer can choose beside the decision.
-var selectable = []struct {
+// outcome is one a payer can choose beside the decision.
+type outcome struct {
 	Scenario
 	rule rail.Rule
-}{
+}
+
+// selectable are the outcomes of every method.
+var selectable = []outcome{
 	{Scenario{"delay_60", "Wallet confirms after one minute"}, rail.Rule{On: "approve", Do: "delay", DelaySeconds: 60}},
 	{Scenario{"duplicate", "Wallet confirms twice"}, rail.Rule{On: "approve", Do: "duplicate", DelaySeconds: 1}},
 	{Scenario{"late", "Wallet confirms after the link has expired"}, rail.Rule{On: "approve", Do: "late", DelaySeconds: 60}},
 	{Scenario{"wallet_error", "Wallet fails technically"}, rail.Rule{On: "approve", Do: "error", Reason: string(payment.ProcessingError)}},
 }
+
+// ofMethod are the outcomes of one method.
+var ofMethod = map[string][]outcome{
+	"alma":   {{Scenario{"risk", "Alma declines because of the risk"}, rail.Rule{On: "approve", Do: "decline", Reason: "risk"}}},
+	"alipay": {{Scenario{"insufficient_funds", "The wallet has too little money"}, rail.Rule{On: "approve", Do: "decline", Reason: string(payment.InsufficientFunds)}}},
+}
+
+func outcomes(p payment.Payment) []outcome { return slices.Concat(selectable, ofMethod[p.Method]) }
 
 // Open implements Desk.
 func (c Counter) Open(ctx context.Context, token string) (Page, error) {
@@ -41,7 +54,7 @@ func (c Counter) Decide(ctx context.Context, token string, d Decision, scenario 
 		return page(before), ErrTooLate
 	}
 	var extra []rail.Rule
-	for _, s := range selectable {
+	for _, s := range outcomes(before.Payment) {
 		if s.Key == scenario {
 			extra = append(extra, s.rule)
 		}
@@ -83,11 +96,12 @@ func page(v engine.Visit) Page {
 	p := Page{
 		State: Done, Livemode: v.Merchant.Live, MethodName: rules.Name, MethodKey: v.Payment.Method, Merchant: v.Merchant.Profile.Name,
 		AmountText: v.Payment.Amount.String(), Currency: string(v.Payment.Amount.Currency), ExpiresAt: v.Payment.Attempt.Deadline, Now: v.At, ReturnURL: v.ReturnTo,
+		Challenge: rules.Product == method.Intent && !rules.Redirect,
 	}
 	switch v.Payment.State() {
 	case payment.AwaitingPayer:
 		p.State = Open
-		for _, s := range selectable {
+		for _, s := range outcomes(v.Payment) {
 			p.Scenarios = append(p.Scenarios, s.Scenario)
 		}
 	case payment.Expired:

@@ -51,6 +51,23 @@ func yenPage() hosted.Page {
 	return p
 }
 
+// challenge is the page of a card's bank.
+func challenge(p hosted.Page) hosted.Page {
+	p.Challenge = true
+	if p.MethodKey == "alipay" {
+		p.MethodName, p.MethodKey = "Card", "card"
+	}
+	return p
+}
+
+// homelessPage has nowhere to send the payer: the merchant's page waits around
+// it.
+func homelessPage() hosted.Page {
+	p := ordinaryPage()
+	p.ReturnURL = ""
+	return p
+}
+
 // TestGolden renders every page with ordinary and awkward data.
 func TestGolden(t *testing.T) {
 	t.Parallel()
@@ -71,6 +88,10 @@ func TestGolden(t *testing.T) {
 		"form_awkward":        {page: awkwardPage()},
 		"form_zero_decimal":   {page: yenPage()},
 		"form_live":           {page: live},
+		"challenge_ordinary":  {page: challenge(ordinaryPage())},
+		"challenge_chinese":   {page: challenge(yenPage()), query: chineseQuery},
+		"challenge_awkward":   {page: challenge(awkwardPage())},
+		"challenge_done":      {page: challenge(homelessPage()), post: "authorize"},
 		"authorized_ordinary": {page: ordinaryPage(), post: "authorize_no_return"},
 		"authorized_awkward":  {page: awkwardPage(), post: "authorize_no_return"},
 		"authorized_chinese":  {page: ordinaryPage(), post: "authorize_no_return", query: chineseQuery},

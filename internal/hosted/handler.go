@@ -57,9 +57,21 @@ func protect(next http.Handler) http.Handler {
 	})
 }
 
-func contentSecurityPolicy(formAction string) string {
+func contentSecurityPolicy(formAction string) string { return policyFor(formAction, "'none'") }
+
+func policyFor(formAction, ancestors string) string {
 	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action " + formAction +
-		"; frame-ancestors 'none'; base-uri 'none'"
+		"; frame-ancestors " + ancestors + "; base-uri 'none'"
+}
+
+// framed lets a challenge be shown inside the merchant's page, as banks' pages
+// are. Every page above it has to be allowed, and the merchant's can be any.
+func framed(w http.ResponseWriter, p Page, formAction string) {
+	if !p.Challenge {
+		return
+	}
+	w.Header().Del("X-Frame-Options")
+	w.Header().Set("Content-Security-Policy", policyFor(formAction, "*"))
 }
 
 func (h *handler) payment(w http.ResponseWriter, r *http.Request) {
@@ -167,6 +179,7 @@ func (h *handler) open(w http.ResponseWriter, r *http.Request) (Page, bool) {
 		h.internal(w, r, fmt.Errorf("open page: %w", err))
 		return Page{}, false
 	}
+	framed(w, p, "'none'")
 	return p, true
 }
 

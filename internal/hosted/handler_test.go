@@ -385,6 +385,34 @@ func TestHeadersOnEveryAnswer(t *testing.T) {
 	}
 }
 
+// TestOnlyChallengesAreFramed: a bank's page is shown inside the merchant's, no
+// other page is.
+func TestOnlyChallengesAreFramed(t *testing.T) {
+	t.Parallel()
+	desk := func(challenge bool) *fakeDesk {
+		d := newDesk()
+		d.page.Challenge = challenge
+		return d
+	}
+	for _, c := range []struct {
+		name string
+		d    *fakeDesk
+		r    *http.Request
+		want bool
+	}{
+		{"challenge", desk(true), httptest.NewRequest("GET", "/pay/"+token, nil), true},
+		{"decided", desk(true), newPost("decision", "authorize"), true},
+		{"form", desk(false), httptest.NewRequest("GET", "/pay/"+token, nil), false},
+		{"unknown", desk(true), httptest.NewRequest("GET", "/pay/x", nil), false},
+	} {
+		h := do(newHandler(t, c.d), c.r).Header()
+		free := h.Get("X-Frame-Options") == "" && strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors *;")
+		if free != c.want || !c.want && (h.Get("X-Frame-Options") != "DENY" || !strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors 'none'")) {
+			t.Errorf("%s: %v", c.name, h)
+		}
+	}
+}
+
 func TestFormActionFollowsTheReturnURL(t *testing.T) {
 	t.Parallel()
 	for u, want := range map[string]string{

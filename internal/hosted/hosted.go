@@ -43,6 +43,7 @@ type Page struct {
 	ReturnURL  string     // complete URL the payer is sent to, possibly of an app scheme; empty when there is none
 	Details    []Detail   // rows of the API request, in the order shown
 	Scenarios  []Scenario // outcomes the payer can select; may be empty
+	Challenge  bool       // the card's bank asks who is there: a small page that the merchant's may frame
 }
 
 // Detail is one row of the API request. Labels are English; known ones are

@@ -28,6 +28,7 @@ type words struct {
 	DaysLeft, HoursLeft, MinutesLeft          string
 	DayLeft, HourLeft, MinuteLeft             string
 	Choose, ChooseNote                        string
+	Challenge, ChallengeNote, Pass, Fail      string
 	Scenario, ScenarioNone                    string
 	Authorize, AuthorizeLive, AuthorizeNote   string
 	Decline, DeclineLive, DeclineNote         string
@@ -157,6 +158,10 @@ var english = &language{
 		HoursLeft:      "%d hours after this page was opened",
 		MinuteLeft:     "1 minute after this page was opened",
 		MinutesLeft:    "%d minutes after this page was opened",
+		Challenge:      "3D Secure test page",
+		ChallengeNote:  "This page stands in for the card's bank, which asks who is paying.",
+		Pass:           "Complete authentication",
+		Fail:           "Fail authentication",
 		Choose:         "What should the payer do?",
 		ChooseNote:     "This page stands in for the wallet.",
 		Scenario:       "Scenario",
@@ -252,6 +257,10 @@ var chinese = &language{
 		HoursLeft:      "自打开本页起 %d 小时",
 		MinuteLeft:     "自打开本页起 1 分钟",
 		MinutesLeft:    "自打开本页起 %d 分钟",
+		Challenge:      "3D Secure 测试页面",
+		ChallengeNote:  "本页面代替发卡银行，确认付款人的身份。",
+		Pass:           "完成验证",
+		Fail:           "使验证失败",
 		Choose:         "付款人要怎么做？",
 		ChooseNote:     "本页面代替真实的电子钱包。",
 		Scenario:       "场景",

@@ -17,6 +17,7 @@ var templateFiles embed.FS
 
 var (
 	formTemplate       = parsePage("form.html")
+	challengeTemplate  = parsePage("challenge.html")
 	authorizedTemplate = parsePage("authorized.html")
 	expiredTemplate    = parsePage("expired.html")
 	leavingTemplate    = parsePage("leaving.html")
@@ -61,6 +62,15 @@ type formPage struct {
 	Scenarios                 []Scenario
 }
 
+type challengePage struct {
+	frame
+	summary
+}
+
+func newChallengePage(r *http.Request, p Page) challengePage {
+	return challengePage{frame: newFrame(r, p, choose(r).W.Challenge), summary: newSummary(p)}
+}
+
 type authorizedPage struct {
 	frame
 	summary
@@ -85,7 +95,7 @@ type problemPage struct {
 }
 
 // looks are the method keys with a mark and a colour of their own.
-var looks = map[string]bool{"alipay": true, "alma": true}
+var looks = map[string]bool{"alipay": true, "alma": true, "card": true}
 
 const genericLook = "wallet"
 
@@ -134,7 +144,13 @@ func newFormPage(r *http.Request, p Page, now time.Time) formPage {
 }
 
 func (h *handler) form(w http.ResponseWriter, r *http.Request, p Page) {
-	w.Header().Set("Content-Security-Policy", contentSecurityPolicy(h.target(r, p).formAction()))
+	action := h.target(r, p).formAction()
+	if p.Challenge {
+		framed(w, p, action)
+		h.write(w, r, http.StatusOK, challengeTemplate, newChallengePage(r, p))
+		return
+	}
+	w.Header().Set("Content-Security-Policy", contentSecurityPolicy(action))
 	h.write(w, r, http.StatusOK, formTemplate, newFormPage(r, p, h.now()))
 }
 

@@ -85,6 +85,7 @@ type step struct {
 type call struct {
 	api        *API
 	ctx        context.Context
+	request    *http.Request
 	principal  principal
 	version    string
 	params     form.Value
@@ -133,7 +134,7 @@ func (a *API) serve(ep endpoint) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		c := &call{api: a, ctx: r.Context(), path: r.PathValue, requestID: "req_" + a.engine.IDs.Random(14), route: r.Method + " " + r.URL.Path}
+		c := &call{api: a, ctx: r.Context(), request: r, path: r.PathValue, requestID: "req_" + a.engine.IDs.Random(14), route: r.Method + " " + r.URL.Path}
 		logged := reqlog.From(r.Context())
 		logged.RequestID = c.requestID
 		h.Set("Request-Id", c.requestID)

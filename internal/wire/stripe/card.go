@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
@@ -142,27 +143,39 @@ func cardError(code, param, message string) *wireError {
 // taken out.
 var digitsOnly = regexp.MustCompile(`^[0-9]{12,19}$`)
 
-// decodeCard reads the card hash of a payment method. Its errors never repeat
-// what was sent: it may be a real card's number.
-func decodeCard(c *call, v form.Value, name string, at time.Time) (*cardBody, error) {
+// decodeCard reads the card hash of a payment method: a token, or what the payer
+// typed.
+func decodeCard(c *call, t *engine.Tx, v form.Value, name string) (*cardBody, owner, error) {
+	if v.Get("token").Kind() == form.Missing {
+		b, err := decodeNewCard(c, v, name, t.At)
+		return b, owner{}, err
+	}
+	if err := members(v, name, "token", "networks"); err != nil {
+		return nil, owner{}, err
+	}
+	if c.principal.live {
+		return nil, owner{}, noLiveCards(name)
+	}
+	return c.redeemToken(t, v.Get("token"), name+"[token]")
+}
+
+func noLiveCards(param string) *wireError {
+	return invalid("", param, "Cards are simulated on this server and can only be used in test mode.")
+}
+
+// decodeNewCard reads what the payer typed. Its errors never repeat what was
+// sent: it may be a real card's number. more are members that somebody else
+// reads.
+func decodeNewCard(c *call, v form.Value, name string, at time.Time, more ...string) (*cardBody, error) {
 	h, set, err := hash(v, name)
 	if err != nil || !set {
 		return nil, missingOr(err, name)
 	}
-	if err := members(h, name, "number", "exp_month", "exp_year", "cvc", "token", "networks"); err != nil {
+	if err := members(h, name, append([]string{"number", "exp_month", "exp_year", "cvc", "networks"}, more...)...); err != nil {
 		return nil, err
 	}
 	if c.principal.live {
-		return nil, invalid("", name, "Cards are simulated on this server and can only be used in test mode.")
-	}
-	if token, set, err := text(h.Get("token"), name+"[token]", 100); err != nil {
-		return nil, err
-	} else if set {
-		tc, ok := cardBehind(token, "tok_")
-		if !ok {
-			return nil, noSuch(400, "token", name+"[token]", token)
-		}
-		return tokenCard(tc, at), nil
+		return nil, noLiveCards(name)
 	}
 	return decodeNumber(c, h, name, at)
 }
@@ -245,16 +258,37 @@ func luhn(number string) bool {
 	return sum%10 == 0
 }
 
+// check is the result of checking the security code, if one was given.
+func (b cardBody) check(result string) any {
+	if !b.CVC {
+		return nil
+	}
+	return result
+}
+
+// displayBrand is how cards of old call the brand.
+func (tc testCard) displayBrand() string {
+	if name, ok := map[string]string{"visa": "Visa", "mastercard": "MasterCard", "amex": "American Express", "discover": "Discover", "diners": "Diners Club", "jcb": "JCB", "unionpay": "UnionPay"}[tc.brand]; ok {
+		return name
+	}
+	return "Unknown"
+}
+
+// TestCardNumbers are the numbers of all cards there are.
+func TestCardNumbers() []string {
+	numbers := make([]string, len(testCards))
+	for i, tc := range testCards {
+		numbers[i] = tc.number
+	}
+	return numbers
+}
+
 // render is the card of a payment method; the browser does not get the
 // fingerprint.
 func (b cardBody) render(v *view) obj {
 	tc := b.card()
-	check := any(nil)
-	if b.CVC {
-		check = "unchecked"
-	}
 	o := obj{
-		"brand": tc.brand, "checks": obj{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": check}, "country": tc.country,
+		"brand": tc.brand, "checks": obj{"address_line1_check": nil, "address_postal_code_check": nil, "cvc_check": b.check("unchecked")}, "country": tc.country,
 		"display_brand": tc.brand, "exp_month": b.Month, "exp_year": b.Year, "funding": tc.funding, "generated_from": nil, "last4": tc.last4(),
 		"networks": obj{"available": []any{tc.brand}, "preferred": nil}, "three_d_secure_usage": obj{"supported": true}, "wallet": nil,
 	}
@@ -270,10 +304,7 @@ func (b cardBody) render(v *view) obj {
 // details is the card of a charge.
 func (b cardBody) details(v *view, charge chargeBody, p *payment.Payment) obj {
 	tc := b.card()
-	check := any(nil)
-	if b.CVC {
-		check = "pass"
-	}
+	check := b.check("pass")
 	if p.Attempt.Reason == incorrectCVC {
 		check = "fail"
 	}

@@ -14,10 +14,16 @@ import (
 // makers make an object of each collection that a path can name one of. A route
 // with a new collection needs a maker here.
 var makers = map[string]func(h *household) object{
-	"sources":              func(h *household) object { return h.source },
-	"customers":            func(h *household) object { return h.customer },
-	"charges":              func(h *household) object { return h.charge },
-	"payment_intents":      func(h *household) object { return h.intent },
+	"sources":         func(h *household) object { return h.source },
+	"customers":       func(h *household) object { return h.customer },
+	"charges":         func(h *household) object { return h.charge },
+	"payment_intents": func(h *household) object { return h.intent },
+	"tokens": func(h *household) object {
+		return h.public().must(h.public().post("/v1/tokens", "card[number]", "4242424242424242", "card[exp_month]", "12", "card[exp_year]", "2034"))
+	},
+	"confirmation_tokens": func(h *household) object {
+		return h.must(h.post("/v1/test_helpers/confirmation_tokens", "payment_method", "pm_card_visa"))
+	},
 	"payment_methods":      func(h *household) object { return h.method },
 	"refunds":              func(h *household) object { return h.refund },
 	"disputes":             func(h *household) object { return h.dispute },
@@ -91,7 +97,7 @@ func (h *household) everything() map[string]string {
 	h.t.Helper()
 	all := map[string]string{}
 	for _, r := range stripe.Routes() {
-		if r.Method == "GET" && !strings.Contains(r.Path, "{") {
+		if r.Method == "GET" && !strings.Contains(r.Path, "{") && r.Path != "/v1/elements/sessions" { // each session has an id of its own
 			all[r.Path] = string(h.get(r.Path, required("GET "+r.Path)...).body)
 		}
 	}
@@ -132,6 +138,8 @@ func (h *household) references() map[string]string {
 // unused are parameters that name an object and are never looked at, and why.
 var unused = map[string]string{
 	"POST /v1/sources customer":                    "refused for this type of source, whatever it says",
+	"POST /v1/tokens card":                         "a hash, not an id",
+	"POST /v1/tokens customer":                     "of cards a customer has; refused",
 	"POST /v1/payment_methods card":                "a hash, not an id",
 	"POST /v1/payment_methods/{id} card":           "a hash, not an id",
 	"POST /v1/payment_methods customer":            "copies between connected accounts, which are not offered",

@@ -53,8 +53,8 @@ type intentBody struct {
 	Tried         bool         `json:"tried,omitempty"` // the core payment's attempt is with this method and these terms
 	Waits         bool         `json:"waits,omitempty"` // approved funds wait for the server's second confirmation
 	ReturnURL     string       `json:"return_url,omitempty"`
-	BySDK         bool         `json:"by_sdk,omitempty"` // use_stripe_sdk
-	Mandate       string       `json:"mandate,omitempty"`
+	BySDK         bool         `json:"by_sdk,omitempty"`     // use_stripe_sdk
+	Acceptance    *acceptance  `json:"acceptance,omitempty"` // mandate_data of the last confirmation
 	Confirmations int          `json:"confirmations,omitempty"`
 	LastError     *intentError `json:"last_error,omitempty"`
 	LatestCharge  string       `json:"latest_charge,omitempty"`

@@ -101,10 +101,8 @@ func (c *call) confirm(t *engine.Tx, i intent) error {
 // confirmTerms merges the parameters of a confirmation into the intent.
 func (c *call) confirmTerms(t *engine.Tx, i *intent) error {
 	b := &i.body
-	if token, set, err := text(c.params.Get("confirmation_token"), "confirmation_token", 0); err != nil {
+	if err := c.applyToken(t, i); err != nil {
 		return err
-	} else if set {
-		return invalid("payment_intent_confirmation_token_invalid", "confirmation_token", "No such confirmation token: '%s'", token)
 	}
 	if err := c.browserMay(b); err != nil {
 		return err
@@ -129,8 +127,10 @@ func (c *call) confirmTerms(t *engine.Tx, i *intent) error {
 		return err
 	}
 	b.BySDK = sdk
-	if err := checkMandateData(c.params.Get("mandate_data")); err != nil {
+	if a, err := decodeAcceptance(c, c.params.Get("mandate_data")); err != nil {
 		return err
+	} else if a != nil {
+		b.Acceptance = a
 	}
 	if c.creating() {
 		return nil // decoded and checked already
@@ -176,33 +176,6 @@ func (c *call) browserMay(b *intentBody) error {
 	use := c.params.Get("setup_future_usage")
 	if use.Kind() != form.Missing && b.FutureUsage != "" && use.String() != b.FutureUsage && (b.FutureUsage != "on_session" || use.String() != "off_session") {
 		return invalid("payment_intent_invalid_parameter", "setup_future_usage", "setup_future_usage is %s on this PaymentIntent; with a publishable key it can only be changed from on_session to off_session.", b.FutureUsage)
-	}
-	return nil
-}
-
-// checkMandateData checks the shape of mandate_data.
-func checkMandateData(v form.Value) error {
-	const name = "mandate_data"
-	if !given(v) {
-		return nil
-	}
-	h, _, err := hash(v, name)
-	if err != nil {
-		return err
-	}
-	if err := members(h, name, "customer_acceptance"); err != nil {
-		return err
-	}
-	a, set, err := hash(h.Get("customer_acceptance"), name+"[customer_acceptance]")
-	if err != nil || !set {
-		return missingOr(err, name+"[customer_acceptance]")
-	}
-	if err := members(a, name+"[customer_acceptance]", "accepted_at", "offline", "online", "type"); err != nil {
-		return err
-	}
-	_, set, err = oneOf(a.Get("type"), name+"[customer_acceptance][type]", "offline", "online")
-	if err != nil || !set {
-		return missingOr(err, name+"[customer_acceptance][type]")
 	}
 	return nil
 }

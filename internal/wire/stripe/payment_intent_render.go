@@ -219,8 +219,8 @@ func (a *API) intentReturn(r store.Reader, p payment.Payment) (string, []engine.
 		details = append(details, engine.Detail{Label: "Description", Value: b.Description})
 	}
 	details = slices.DeleteFunc(details, func(d engine.Detail) bool { return d.Value == "" })
-	if b.ReturnURL == "" {
-		return "", details, nil
+	if b.ReturnURL == "" || b.BySDK && p.Method == "card" {
+		return "", details, nil // the merchant's page waits around the challenge
 	}
 	return withParameters(b.ReturnURL, []param{
 		{"payment_intent", row.ID}, {"payment_intent_client_secret", b.Secret}, {"redirect_pm_type", p.Method}, {"redirect_status", redirectResult(intentStatus(b, &p))},

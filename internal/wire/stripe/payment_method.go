@@ -93,7 +93,7 @@ func decodeMethod(c *call, t *engine.Tx, v form.Value, prefix string) (b methodB
 		}
 	}
 	if typ == "card" {
-		if b.Card, err = decodeCard(c, v.Get("card"), name("card"), t.At); err != nil {
+		if b.Card, b.Billing, err = decodeCard(c, t, v.Get("card"), name("card")); err != nil {
 			return b, err
 		}
 	} else if h, given, err := hash(v.Get(typ), name(typ)); err != nil {

@@ -88,6 +88,17 @@ func undocumented(t *testing.T, method, path, encoded string) (wrong []string) {
 		case !ok && (slices.Contains(extra, k) || slices.Contains(stripe.Transport(), k) || route.Public && slices.Contains(stripe.Telemetry(), k)):
 		case !ok:
 			wrong = append(wrong, "a parameter that the published document does not have: "+k)
+		case k == "payment_method_data" && route.Public:
+			// The card that browsers send, and what they send with it, is not published.
+			for _, m := range params.Get(k).Keys() {
+				if inner := s.Value.Properties[m]; inner == nil && m != "card" && !slices.Contains(stripe.Telemetry(), m) {
+					wrong = append(wrong, "a parameter that the published document does not have: "+k+"["+m+"]")
+				} else if inner != nil && m != "type" {
+					if err := fits(params.Get(k).Get(m), inner.Value); err != nil {
+						wrong = append(wrong, fmt.Sprintf("a parameter that the published document does not allow: %s[%s]: %v", k, m, err))
+					}
+				}
+			}
 		default:
 			if err := fits(params.Get(k), s.Value); err != nil {
 				wrong = append(wrong, fmt.Sprintf("a parameter that the published document does not allow: %s: %v", k, err))

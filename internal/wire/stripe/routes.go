@@ -48,6 +48,14 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/payment_intents/{id}/verify_microdeposits", public: true, object: "payment_intent", params: []string{"amounts", "client_secret", "descriptor_code"}, write: notForMethods},
 		{method: "GET", path: "/v1/payment_intents/{id}/amount_details_line_items", list: true, params: cursors, read: intentLineItems},
 
+		{method: "POST", path: "/v1/tokens", public: true, object: "token", params: []string{"account", "bank_account", "card", "customer", "cvc_update", "person", "pii"}, write: createToken},
+		{method: "GET", path: "/v1/tokens/{id}", public: true, object: "token", read: retrieveToken},
+		{method: "POST", path: "/v1/confirmation_tokens", public: true, object: "confirmation_token", params: append([]string{"client_context", "mandate_data", "metadata", "use_stripe_sdk"}, confirmationTokenParams...), write: createConfirmationToken},
+		{method: "GET", path: "/v1/confirmation_tokens/{id}", object: "confirmation_token", read: retrieveConfirmationToken},
+		{method: "POST", path: "/v1/test_helpers/confirmation_tokens", object: "confirmation_token", params: confirmationTokenParams, write: createConfirmationToken},
+		{method: "GET", path: "/v1/elements/sessions", public: true, object: "elements_session", params: sessionParams, read: elementsSession},
+		{method: "POST", path: "/v1/elements/sessions", public: true, object: "elements_session", params: sessionParams, read: elementsSession},
+
 		{method: "POST", path: "/v1/payment_methods", public: true, object: "payment_method", params: methodParams, write: createPaymentMethod},
 		{method: "GET", path: "/v1/payment_methods", list: true, object: "payment_method", params: append([]string{"allow_redisplay", "customer", "customer_account", "type"}, cursors...), read: listPaymentMethods},
 		{method: "GET", path: "/v1/payment_methods/{id}", object: "payment_method", read: retrievePaymentMethod},
