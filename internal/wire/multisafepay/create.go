@@ -1,6 +1,7 @@
 package multisafepay
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -65,6 +66,22 @@ func (a *API) unused(t *engine.Tx, orderID string) error {
 	return nil
 }
 
+// kindClaim is a row per order id that was paid for without a payer's page. Its
+// only use is to be written: two requests that pay under one id at the same time
+// both find it unused, and one of them is run again by this.
+const kindClaim = Name + ".claim"
+
+func (a *API) claim(t *engine.Tx, orderID string) error {
+	row, err := t.Resource(kindClaim, orderID)
+	if errors.Is(err, store.ErrNotFound) {
+		return t.InsertResource(newRow(t, kindClaim, orderID, "", nil))
+	}
+	if err != nil {
+		return err
+	}
+	return t.UpdateResource(row)
+}
+
 // openSession stores an order that is paid on the payment page.
 func (a *API) openSession(t *engine.Tx, row resource.Row, r *request) error {
 	r.Session = newSession(t)
@@ -81,6 +98,14 @@ func (a *API) openDirect(t *engine.Tx, row resource.Row, r *request) error {
 	op, err := a.directly(t, r)
 	if err != nil {
 		return err
+	}
+	if len(op.rules) > 0 {
+		if err := a.claim(t, r.OrderID); err != nil {
+			return err
+		}
+		if err := a.unused(t, r.OrderID); err != nil { // whoever had it before has committed
+			return err
+		}
 	}
 	o := r.order
 	p, err := a.start(t, &row, &o, r.gateway, op)

@@ -123,12 +123,6 @@ func (a *API) closeSiblings(t *engine.Tx, paid string, o *order) error {
 		if taken(status) || other.Closed {
 			continue
 		}
-		if err := a.giveUp(t, other.Current); err != nil {
-			return err
-		}
-		if err := a.reload(t, &row, &other); err != nil {
-			return err
-		}
 		// The merchant hears of the order that was paid, not of its siblings:
 		// they have the same id.
 		other.Closed = true
@@ -136,6 +130,9 @@ func (a *API) closeSiblings(t *engine.Tx, paid string, o *order) error {
 			other.Ended = sessionCancelled
 		}
 		if err := a.saveOrder(t, &row, &other); err != nil {
+			return err
+		}
+		if err := a.giveUp(t, other.Current); err != nil {
 			return err
 		}
 	}

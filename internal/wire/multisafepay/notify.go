@@ -29,6 +29,9 @@ func (a *API) changed(t *engine.Tx, row *resource.Row, o *order, force bool) err
 		return err
 	}
 	moved := status != o.Status || financial != o.Financial
+	if o.Closed {
+		moved, force = false, false
+	}
 	if moved || force {
 		o.Status, o.Financial, o.Modified = status, financial, t.At
 	}

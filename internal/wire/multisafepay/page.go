@@ -276,7 +276,6 @@ func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request) {
 
 // begin starts a transaction on the payer's page and returns where they go.
 func (a *API) begin(t *engine.Tx, row *resource.Row, o *order, g gateway) (string, error) {
-	o.Status, o.Financial, o.Modified = "initialized", "initialized", t.At
 	p, err := a.start(t, row, o, g, opening{})
 	if err != nil {
 		return "", err
@@ -391,7 +390,19 @@ func (a *API) decideWallet(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		if p.State() == payment.AwaitingPayer {
-			if err := a.decide(t, row, tx, orderRow, p, r.PostForm.Get("scenario")); err != nil {
+			// A sibling may have been paid after this page was opened.
+			if err := a.unused(t, o.OrderID); err != nil {
+				if _, paid := errors.AsType[*wireError](err); !paid {
+					return err
+				}
+				o.Closed = true
+				if err := a.saveOrder(t, &orderRow, &o); err != nil {
+					return err
+				}
+				if err := t.Void(p); err != nil {
+					return err
+				}
+			} else if err := a.decide(t, row, tx, orderRow, p, r.PostForm.Get("scenario")); err != nil {
 				return err
 			}
 		}

@@ -90,9 +90,20 @@ type failure struct{ reason, code string }
 // start begins a transaction of an order and makes it the current one. A
 // transaction of the order that is still open is given up.
 func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op opening) (*payment.Payment, error) {
-	if err := a.giveUp(t, o.Current); err != nil {
-		return nil, err
+	if last := o.Current; last != "" {
+		// The order lets go of it first: its end is nothing the merchant hears of.
+		o.Current = ""
+		if err := a.saveOrder(t, row, o); err != nil {
+			return nil, err
+		}
+		if err := a.giveUp(t, last); err != nil {
+			return nil, err
+		}
+		if err := a.reload(t, row, o); err != nil {
+			return nil, err
+		}
 	}
+	o.Status, o.Financial, o.Modified = "initialized", "initialized", t.At
 	psp := row.ID
 	if o.Started > 0 {
 		psp = a.newPSP(t.At)
@@ -115,10 +126,11 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 	}
 	o.Current, o.Started = psp, o.Started+1
 	return t.Start(p, func(p *payment.Payment) error {
-		if err := t.InsertResource(newRow(t, kindTransaction, psp, p.ID, tx, resource.Key{Name: "order_id", Value: o.OrderID}, resource.Key{Name: "wallet", Value: tx.Wallet})); err != nil {
+		// The order first: of two that begin at once, one finds it changed.
+		if err := a.saveOrder(t, row, o); err != nil {
 			return err
 		}
-		return a.saveOrder(t, row, o)
+		return t.InsertResource(newRow(t, kindTransaction, psp, p.ID, tx, resource.Key{Name: "order_id", Value: o.OrderID}, resource.Key{Name: "wallet", Value: tx.Wallet}))
 	})
 }
 
