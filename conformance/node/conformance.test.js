@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import * as api from './scenarios/api.js';
+import * as intents from './scenarios/intents.js';
 import * as money from './scenarios/money.js';
 import * as payment from './scenarios/payment.js';
 import * as platform from './scenarios/platform.js';
@@ -13,7 +14,7 @@ import { restart } from './scenarios/restart.js';
 import { serve } from './server.js';
 import { World } from './world.js';
 
-const scenarios = Object.entries({ ...payment, ...money, ...api, ...platform })
+const scenarios = Object.entries({ ...payment, ...money, ...api, ...platform, ...intents })
   .map(([name, run]) => [name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`), run]);
 
 // passed tells whoever compares with the list.

@@ -141,14 +141,19 @@ export async function open(src) {
 export async function pay(src, decision) {
   const page = await open(src);
   assert.equal(page.status, 200, `the page of ${src.id}: ${page.body}`);
-  const res = await fetch(page.url, { method: 'POST', body: new URLSearchParams({ decision }), redirect: 'manual' });
-  assert.equal(res.status, 303, `posting ${decision}: ${await res.text()}`);
-  const location = res.headers.get('location');
+  const location = await decide(page.url, decision);
   const query = new URL(location).searchParams;
   for (const [name, want] of Object.entries({ source: src.id, livemode: 'false', client_secret: src.client_secret })) {
     assert.deepEqual(query.getAll(name), [want], `${name} in ${location}`);
   }
   return location;
+}
+
+// decide posts a decision to a page, and returns the Location of the answer.
+export async function decide(page, decision, more = {}) {
+  const res = await fetch(page, { method: 'POST', body: new URLSearchParams({ decision, ...more }), redirect: 'manual' });
+  assert.equal(res.status, 303, `posting ${decision}: ${await res.text()}`);
+  return res.headers.get('location');
 }
 
 const classes = {

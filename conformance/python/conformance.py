@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from scenarios import Scenario
 from scenarios.api import Api
+from scenarios.intents import Intents
 from scenarios.money import Money
 from scenarios.payment import Payment
 from scenarios.platform import Platform
@@ -21,7 +22,7 @@ def chosen(names):
     """The scenarios by name, all of them or those named."""
     known = {
         method.removeprefix("test_").replace("_", "-"): group(method)
-        for group in (Restart, Payment, Money, Api, Platform)
+        for group in (Restart, Payment, Money, Api, Platform, Intents)
         for method in unittest.defaultTestLoader.getTestCaseNames(group)
     }
     unknown = set(names) - set(known)

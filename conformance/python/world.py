@@ -120,13 +120,17 @@ class World:
         always be true of it."""
         page = visit(src.redirect.url)
         self.test.assertEqual(page.status, 200, f"the page of {src.id}: {page.body}")
-        answer = visit(src.redirect.url, urllib.parse.urlencode({"decision": decision}).encode())
-        self.test.assertEqual(answer.status, 303, f"posting {decision}: {answer.body}")
-        location = answer.headers["location"]
+        location = self.decide(src.redirect.url, decision)
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(location).query)
         for name, want in {"source": src.id, "livemode": "false", "client_secret": src.client_secret}.items():
             self.test.assertEqual(query.get(name), [want], f"{name} in {location}")
         return location
+
+    def decide(self, page, decision, **more):
+        """Posts a decision to a page, and returns the Location of the answer."""
+        answer = visit(page, urllib.parse.urlencode({"decision": decision, **more}).encode())
+        self.test.assertEqual(answer.status, 303, f"posting {decision}: {answer.body}")
+        return answer.headers["location"]
 
     def balance(self, currency="usd"):
         """What the merchant has in a currency, pending and available."""
