@@ -57,6 +57,14 @@ var scenarios = []struct {
 	{"files", files},
 	{"payouts", payouts},
 	{"quickstart", quickstart},
+	{"search", search},
+	{"intent-alma", intentAlma},
+	{"intent-decline", intentDecline},
+	{"intent-cards", intentCards},
+	{"intent-capture", intentCapture},
+	{"intent-errors", intentErrors},
+	{"intent-refund", intentRefund},
+	{"payment-methods", paymentMethods},
 }
 
 func walk(t *testing.T, w *world) {

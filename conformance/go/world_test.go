@@ -294,9 +294,14 @@ var payer = &http.Client{
 // open visits a source's page; it returns where the payer ended up.
 func open(t *testing.T, src *stripe.Source) (res *http.Response, body string) {
 	t.Helper()
-	res, err := payer.Get(src.Redirect.URL)
+	return visit(t, src.Redirect.URL)
+}
+
+func visit(t *testing.T, page string) (res *http.Response, body string) {
+	t.Helper()
+	res, err := payer.Get(page)
 	if err != nil {
-		t.Fatalf("open the page of %s: %v", src.ID, err)
+		t.Fatalf("open %s: %v", page, err)
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
@@ -304,6 +309,22 @@ func open(t *testing.T, src *stripe.Source) (res *http.Response, body string) {
 		t.Fatal(err)
 	}
 	return res, string(b)
+}
+
+// decide posts the payer's form to a page, and returns the Location of the
+// answer.
+func decide(t *testing.T, page string, form url.Values) string {
+	t.Helper()
+	res, err := payer.PostForm(page, form)
+	if err != nil {
+		t.Fatalf("post %v: %v", form, err)
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(res.Body)
+	if res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("posting %v: %s, want 303\n%s", form, res.Status, b)
+	}
+	return res.Header.Get("Location")
 }
 
 // pay opens the page, posts a decision to it, and returns the Location of the
@@ -314,16 +335,7 @@ func pay(t *testing.T, src *stripe.Source, decision string) string {
 	if page.StatusCode != http.StatusOK {
 		t.Fatalf("the page of %s: %s\n%s", src.ID, page.Status, body)
 	}
-	res, err := payer.PostForm(page.Request.URL.String(), url.Values{"decision": {decision}})
-	if err != nil {
-		t.Fatalf("post %s: %v", decision, err)
-	}
-	defer res.Body.Close()
-	b, _ := io.ReadAll(res.Body)
-	if res.StatusCode != http.StatusSeeOther {
-		t.Fatalf("posting %s: %s, want 303\n%s", decision, res.Status, b)
-	}
-	location := res.Header.Get("Location")
+	location := decide(t, page.Request.URL.String(), url.Values{"decision": {decision}})
 	u, err := url.Parse(location)
 	if err != nil {
 		t.Fatalf("Location %q: %v", location, err)

@@ -61,7 +61,7 @@ class ScenariosTest {
   /** All scenarios by name: every method that takes a world, and the one that has a server's life in its hands. */
   private static Map<String, Scenario> known() {
     Map<String, Scenario> known = new TreeMap<>();
-    for (Class<?> group : List.of(Payment.class, Money.class, Api.class, Platform.class)) {
+    for (Class<?> group : List.of(Payment.class, Money.class, Api.class, Platform.class, Intents.class)) {
       Arrays.stream(group.getDeclaredMethods())
           .filter(method -> !method.isSynthetic() && Arrays.equals(method.getParameterTypes(), new Class<?>[] {World.class}))
           .filter(method -> method.getReturnType() == void.class)
