@@ -136,8 +136,8 @@ func TestReadme(t *testing.T) {
 		`whsec_\w{32}\nsrc_\w{24}\n` + regexp.QuoteMeta(p.URL) + `/pay/\S+\n`,
 		`303 https://example.com/return\?cart=77&client_secret=src_client_secret_\w+&livemode=false&source=src_\w+\n`,
 		`  "status": "succeeded",\n  "id": "pyr_\w+",\n  "amount": 550,\n  "status": "pending",\n`,
-		`      "amount": -550,\n      "amount": 1037,\nthe books balance: 1 accounts, 1 payments, 1 refunds, 4 transfers\n`,
-		`  "jobs_run": \d+,\n  "now": "\S+"\n}\n  "status": "canceled",\n`,
+		`  "available": \[\n      "amount": -550,\n(?s:.*)  "pending": \[\n      "amount": 1037,\nthe books balance: 1 accounts, 1 payments, 1 refunds, 4 transfers\n`,
+		`  "jobs_run": \d+,\n  "now": "\S+",\n  "under_way": 0\n}\n  "status": "canceled",\n`,
 		`processing\n    "code": "insufficient_funds",\n    "type": "card_error"\n`,
 	} {
 		at := regexp.MustCompile(want).FindStringIndex(rest)
