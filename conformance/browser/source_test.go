@@ -23,7 +23,8 @@ func TestBrowser(t *testing.T) {
 	})
 	browser := newBrowser(t)
 	for name, run := range map[string]func(*world, *tab){
-		"Source": source, "DemoAlipay": demoAlipay,
+		"Source": source, "DemoAlipay": demoAlipay, "Alma": alma, "Expired": expired, "Cards": cards, "Challenge": challenge, "Usable": usable,
+		"Limits": limits, "Looks": looks, "Events": events,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

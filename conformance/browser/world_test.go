@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,9 @@ type world struct {
 	public string
 	shop   *httptest.Server
 	mux    *http.ServeMux
+
+	pages   int  // checkouts served so far
+	returns bool // the return page is there
 }
 
 func newWorld(t *testing.T, api string) *world {
@@ -206,6 +210,9 @@ func eval[T any](b *tab, script string) T {
 	return v
 }
 
+// between are errors of a browser that is between two documents.
+var between = []string{"navigated or closed", "Cannot find context", "executionContextId"}
+
 // until waits until a script's value is true.
 func (b *tab) until(script string, opts ...chromedp.PollOption) {
 	b.t.Helper()
@@ -215,8 +222,9 @@ func (b *tab) until(script string, opts ...chromedp.PollOption) {
 		if err == nil {
 			return
 		}
-		// A page that is left takes the script with it; the next one is asked.
-		if b.ctx.Err() != nil || !strings.Contains(err.Error(), "navigated or closed") && !strings.Contains(err.Error(), "Cannot find context") {
+		// A page that is left takes the script with it, and a frame that is
+		// being loaded has none yet; the next one is asked.
+		if b.ctx.Err() != nil || !slices.ContainsFunc(between, func(what string) bool { return strings.Contains(err.Error(), what) }) {
 			b.fail("wait until "+script, err)
 		}
 	}
