@@ -197,13 +197,12 @@ func challenge(w *world, b *tab) {
 		f.click(`[data-value="card"]`)
 		f.card("4000002760003184")
 		b.pay()
-		overlay := b.frame(`body > div > iframe[name^="__privateStripeFrame"]`)
-		overlay.until(`location.pathname.endsWith("/three-ds-2-challenge") && document.querySelector("iframe#challengeFrame")?.src`)
+		overlay := b.drawn(`body > div > iframe[name^="__privateStripeFrame"]`,
+			`location.pathname.endsWith("/three-ds-2-challenge") && document.querySelector("iframe#challengeFrame")?.src`)
 		if c.press == "" {
-			overlay.click(".ChallengeClose")
+			b.picture("dev-close"); overlay.click(".ChallengeClose")
 		} else {
-			bank := b.frame("iframe#challengeFrame", overlay)
-			bank.until(`document.querySelector("#test-source-fail-3ds")`)
+			bank := b.drawn("iframe#challengeFrame", `document.querySelector("#test-source-fail-3ds")`, overlay)
 			b.picture("card-challenge")
 			bank.click(c.press)
 		}

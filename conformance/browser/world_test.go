@@ -265,9 +265,15 @@ func (b *tab) frame(selector string, within ...frame) frame {
 // paymentElement is the frame of the Payment Element when it has been drawn.
 func (b *tab) paymentElement() frame {
 	b.t.Helper()
-	f := b.frame(`iframe[src*="elements-inner-payment"]`)
-	f.until(`document.querySelector(".Tab, .AccordionItem")`)
-	return f
+	return b.drawn(`iframe[src*="elements-inner-payment"]`, `document.querySelector(".Tab, .AccordionItem, .AccordionButton")`)
+}
+
+// drawn finds a frame when a script in it has become true. It is looked for
+// again then: until its document is loaded the frame holds another one.
+func (b *tab) drawn(selector, script string, within ...frame) frame {
+	b.t.Helper()
+	b.frame(selector, within...).until(script)
+	return b.frame(selector, within...)
 }
 
 func (f frame) until(script string) {

@@ -133,7 +133,7 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /{$}", srv.welcome)
 	mux.Handle("/", api)
-	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL}), uncleaned(mux, api, msp, ams))))
+	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL, TestCards: stripe.TestCardNumbers()}), uncleaned(mux, api, msp, ams))))
 	return srv
 }
 
