@@ -112,6 +112,11 @@ func New(s store.Store, c Config) *Server {
 	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers
 	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
 	e.Deliver = func(ctx context.Context, msg engine.Message) { d.Now(ctx, msg.Merchant, msg.Delivery, r.Do) }
+	r.Handlers[stripe.JobClock], r.Handlers[stripe.JobClockEnd] = api.RunClock, api.RunClockEnd
+	api.Advance = func(ctx context.Context, merchantID int64, to time.Time) error {
+		_, err := e.Advance(ctx, merchantID, func(at time.Time) time.Time { return later(at, to) }, r.Do)
+		return err
+	}
 	ctl := &control.API{Engine: e, Fronts: []control.Front{api, msp, ams}, Run: r.Do, Log: c.Log,
 		Release: func(t *engine.Tx, held []race.Held) error { return webhook.Release(t, held, t.At) }}
 	mux := http.NewServeMux()
@@ -135,6 +140,13 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle("/", api)
 	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL, TestCards: stripe.TestCardNumbers()}), uncleaned(mux, api, msp, ams))))
 	return srv
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // library serves the browser library's own paths, one of which has any word in

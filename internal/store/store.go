@@ -111,8 +111,12 @@ type Job struct {
 	Payload  []byte
 }
 
-// JobDeliver is the kind of job that waits for somebody else's server.
-const JobDeliver = "deliver"
+// Kinds of job that wait for somebody else's server: a message's, or those of
+// everything that falls due while a clock is moved.
+const (
+	JobDeliver = "deliver"
+	JobAdvance = "advance"
+)
 
 // Lane keeps apart jobs that must not hold each other up.
 type Lane int
@@ -125,7 +129,7 @@ const (
 
 // LaneOf returns the lane of a kind of job.
 func LaneOf(kind string) Lane {
-	if kind == JobDeliver {
+	if kind == JobDeliver || kind == JobAdvance {
 		return Outside
 	}
 	return Own

@@ -41,6 +41,10 @@ type Config struct {
 
 // API serves /v1.
 type API struct {
+	// Advance moves a world's clock to an instant, doing everything that falls
+	// due on the way. Whoever assembles the server sets it before serving.
+	Advance func(ctx context.Context, merchantID int64, to time.Time) error
+
 	engine    *engine.Engine
 	worlds    *engine.Worlds
 	config    Config

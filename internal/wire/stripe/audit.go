@@ -36,6 +36,9 @@ func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
 			return fmt.Errorf("balance transactions in %s sum to %d, the ledger holds %d", c, n, held[c])
 		}
 	}
+	if err := auditClocks(r); err != nil {
+		return err
+	}
 	if err := auditPayouts(r, balances, paidOut); err != nil {
 		return err
 	}
@@ -69,4 +72,14 @@ func each(r store.Reader, kind string, fn func(row resource.Row) error) error {
 			}
 		}
 	}
+}
+
+// plannedJobs are the ids of all jobs.
+func plannedJobs(r store.Reader) (map[string]bool, error) {
+	jobs, err := r.Jobs(1 << 30)
+	planned := map[string]bool{}
+	for _, j := range jobs {
+		planned[j.ID] = true
+	}
+	return planned, err
 }

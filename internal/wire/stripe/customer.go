@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,6 +28,11 @@ type customerBody struct {
 	DefaultSource string            `json:"default_source,omitempty"`
 	Sources       []string          `json:"sources,omitempty"` // attached, oldest first
 	Prefix        string            `json:"prefix"`
+	Business      string            `json:"business_name,omitempty"`
+	Individual    string            `json:"individual_name,omitempty"`
+	TaxExempt     string            `json:"tax_exempt,omitempty"`
+	Balance       int64             `json:"balance,omitempty"`
+	Sequence      int64             `json:"sequence,omitempty"` // of the next invoice; 0 means the first
 	TestClock     string            `json:"test_clock,omitempty"`
 }
 
@@ -44,14 +50,17 @@ func (b customerBody) keys() (keys []resource.Key) {
 // customerSourcesMax is how many sources a customer can hold.
 const customerSourcesMax = 200
 
-var customerParams = []string{"name", "email", "phone", "description", "address", "shipping", "metadata", "preferred_locales", "source"}
+var customerParams = []string{
+	"name", "email", "phone", "description", "address", "shipping", "metadata", "preferred_locales", "source",
+	"business_name", "individual_name", "tax_exempt", "balance", "invoice_prefix", "next_invoice_sequence",
+}
 
 func (b *customerBody) decode(p form.Value) error {
 	for _, f := range []struct {
 		name string
 		to   *string
 		max  int
-	}{{"name", &b.Name, 256}, {"email", &b.Email, 512}, {"phone", &b.Phone, 20}, {"description", &b.Description, 5000}} {
+	}{{"name", &b.Name, 256}, {"email", &b.Email, 512}, {"phone", &b.Phone, 20}, {"description", &b.Description, 5000}, {"business_name", &b.Business, 150}, {"individual_name", &b.Individual, 150}} {
 		s, set, err := text(p.Get(f.name), f.name, f.max)
 		if err != nil {
 			return err
@@ -62,6 +71,9 @@ func (b *customerBody) decode(p form.Value) error {
 	}
 	if b.Email != "" && !strings.Contains(b.Email, "@") {
 		return invalid("email_invalid", "email", "Invalid email address: %s", b.Email)
+	}
+	if err := b.decodeInvoicing(p); err != nil {
+		return err
 	}
 	var err error
 	if b.Address, err = address(p.Get("address"), "address", b.Address); err != nil {
@@ -85,9 +97,74 @@ func (b *customerBody) decode(p form.Value) error {
 	return err
 }
 
+// Shapes of what a merchant may choose.
+var (
+	invoicePrefixes = regexp.MustCompile(`^[A-Z0-9]{3,12}$`)
+	customerIDs     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+)
+
+// decodeInvoicing reads what is kept for invoices, of which there are none.
+func (b *customerBody) decodeInvoicing(p form.Value) error {
+	exempt, set, err := oneOf(p.Get("tax_exempt"), "tax_exempt", "exempt", "none", "reverse")
+	if v := p.Get("tax_exempt"); v.Kind() == form.Scalar && v.String() == "" {
+		exempt, set, err = "", true, nil
+	}
+	if err != nil {
+		return err
+	}
+	if set {
+		b.TaxExempt = exempt
+	}
+	if n, set, err := integer(p.Get("balance"), "balance"); err != nil {
+		return err
+	} else if set {
+		b.Balance = n
+	}
+	if n, set, err := integer(p.Get("next_invoice_sequence"), "next_invoice_sequence"); err != nil {
+		return err
+	} else if set && n < 1 {
+		return invalid("parameter_invalid_integer", "next_invoice_sequence", "This value must be greater than or equal to 1.")
+	} else if set {
+		b.Sequence = n
+	}
+	prefix, set, err := text(p.Get("invoice_prefix"), "invoice_prefix", 12)
+	if err != nil || !set {
+		return err
+	}
+	if !invoicePrefixes.MatchString(prefix) {
+		return invalid("", "invoice_prefix", "An invoice prefix has 3 to 12 uppercase letters or numbers.")
+	}
+	b.Prefix = prefix
+	return nil
+}
+
+// chosenID checks the id a merchant chose for a customer.
+func (c *call) chosenID(t *engine.Tx, id string) error {
+	if !customerIDs.MatchString(id) {
+		return invalid("", "id", "A customer's id has 1 to 255 letters, digits, underscores or hyphens.")
+	}
+	for _, kind := range []string{kindCustomer, deletedKind(kindCustomer)} {
+		_, err := t.Resource(kind, id)
+		if err == nil {
+			return invalid("resource_already_exists", "id", "Customer already exists.").kept()
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
 func createCustomer(c *call) (step, error) {
 	var body customerBody
 	if err := body.decode(c.params); err != nil {
+		return step{}, err
+	}
+	chosen, _, err := text(c.params.Get("id"), "id", 0)
+	if err != nil {
+		return step{}, err
+	}
+	if body.TestClock, _, err = text(c.params.Get("test_clock"), "test_clock", 0); err != nil {
 		return step{}, err
 	}
 	source, _, err := text(c.params.Get("source"), "source", 0)
@@ -98,9 +175,22 @@ func createCustomer(c *call) (step, error) {
 	return step{
 		begin: func(t *engine.Tx) error {
 			b := body
-			b.Prefix = strings.ToUpper(t.Random(8))
+			b.Prefix = firstOf(b.Prefix, strings.ToUpper(t.Random(8)))
 			rowID = t.NewID("cus_")
 			row := newRow(t, kindCustomer, rowID, "", encodeBody(b), b.keys()...)
+			if b.TestClock != "" {
+				clock, err := c.clockFor(t, b.TestClock)
+				if err != nil {
+					return err
+				}
+				row.Created = clock.Frozen
+			}
+			if chosen != "" {
+				if err := c.chosenID(t, chosen); err != nil {
+					return err
+				}
+				rowID, row.ID = chosen, chosen
+			}
 			if err := t.InsertResource(row); err != nil {
 				return err
 			}
@@ -115,7 +205,8 @@ func createCustomer(c *call) (step, error) {
 	}, nil
 }
 
-// customerRow finds a customer; a deleted one is found only if asked for.
+// customerRow finds a customer; a deleted one is found only if asked for. In a
+// transaction, its test clock must not be on the move.
 func (c *call) customerRow(r store.Reader, status int, param, id string, deletedToo bool) (resource.Row, customerBody, error) {
 	row, err := r.Resource(kindCustomer, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -131,6 +222,9 @@ func (c *call) customerRow(r store.Reader, status int, param, id string, deleted
 		return row, customerBody{}, err
 	}
 	b, err := decodeBody[customerBody](row)
+	if t, ok := r.(*engine.Tx); ok && err == nil && b.TestClock != "" {
+		err = clockStands(t, b.TestClock)
+	}
 	return row, b, err
 }
 
@@ -145,11 +239,18 @@ func retrieveCustomer(c *call) (obj, error) {
 }
 
 func listCustomers(c *call) (obj, error) {
-	keys, err := c.equals("email", "test_clock")
-	if err != nil {
+	q := query{kind: kindCustomer, label: "customer", render: (*view).renderCustomer}
+	var err error
+	if q.keys, err = c.equals("test_clock", "email"); err != nil {
 		return nil, err
 	}
-	return c.list(query{kind: kindCustomer, label: "customer", keys: keys, render: (*view).renderCustomer})
+	if c.params.Get("test_clock").String() == "" {
+		// Customers on a test clock, of which there are few, are seen by asking for it.
+		q.keep = func(_ *view, r resource.Row) bool {
+			return !slices.ContainsFunc(r.Keys, func(k resource.Key) bool { return k.Name == "test_clock" })
+		}
+	}
+	return c.list(q)
 }
 
 func updateCustomer(c *call) (step, error) {
@@ -202,25 +303,34 @@ func deleteCustomer(c *call) (step, error) {
 	id := c.path("id")
 	return step{
 		begin: func(t *engine.Tx) error {
-			row, b, err := c.customerRow(t, 404, "id", id, false)
+			row, _, err := c.customerRow(t, 404, "id", id, false)
 			if err != nil {
 				return err
 			}
-			if err := c.api.customerEvent(t, "customer.deleted", id, nil); err != nil {
-				return err
-			}
-			for _, s := range b.Sources {
-				if err := c.letGo(t, s); err != nil {
-					return err
-				}
-			}
-			if err := c.api.forgetAll(t, id); err != nil {
-				return err
-			}
-			return bury(t, row)
+			return c.api.removeCustomer(t, row)
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).customer(id) },
 	}, nil
+}
+
+// removeCustomer deletes a customer and what hangs on it. Charges keep its id.
+func (a *API) removeCustomer(t *engine.Tx, row resource.Row) error {
+	b, err := decodeBody[customerBody](row)
+	if err != nil {
+		return err
+	}
+	if err := a.customerEvent(t, "customer.deleted", row.ID, nil); err != nil {
+		return err
+	}
+	for _, s := range b.Sources {
+		if err := a.letGo(t, s); err != nil {
+			return err
+		}
+	}
+	if err := a.forgetAll(t, row.ID); err != nil {
+		return err
+	}
+	return bury(t, row)
 }
 
 func (c *call) notLinked(customerID, sourceID string) *wireError {
@@ -282,7 +392,7 @@ func (c *call) attach(t *engine.Tx, customer resource.Row, sourceID string, byDe
 }
 
 // letGo ends a source's use: held funds go back to the payer.
-func (c *call) letGo(t *engine.Tx, sourceID string) error {
+func (a *API) letGo(t *engine.Tx, sourceID string) error {
 	row, err := t.Resource(kindSource, sourceID)
 	if err != nil {
 		return err
@@ -306,7 +416,7 @@ func (c *call) letGo(t *engine.Tx, sourceID string) error {
 			return err
 		}
 	}
-	return c.api.emit(t, message{typ: "customer.source.deleted", render: func(v *view) (obj, obj, error) {
+	return a.emit(t, message{typ: "customer.source.deleted", render: func(v *view) (obj, obj, error) {
 		o, err := v.renderSource(row, p, false)
 		return o, nil, err
 	}})
@@ -394,7 +504,7 @@ func detachSource(c *call) (step, error) {
 			if err := t.UpdateResource(row); err != nil {
 				return err
 			}
-			return c.letGo(t, source)
+			return c.api.letGo(t, source)
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(source, false) },
 	}, nil
@@ -506,11 +616,17 @@ func (v *view) renderCustomer(row resource.Row) (obj, error) {
 		return nil, err
 	}
 	o := obj{
-		"id": row.ID, "object": "customer", "address": renderAddress(b.Address), "balance": 0, "created": row.Created.Unix(), "currency": nil,
+		"id": row.ID, "object": "customer", "address": renderAddress(b.Address), "balance": b.Balance, "created": row.Created.Unix(), "currency": nil,
 		"default_source": nullable(b.DefaultSource), "delinquent": false, "description": nullable(b.Description), "email": nullable(b.Email),
 		"invoice_prefix": b.Prefix, "invoice_settings": obj{"custom_fields": nil, "default_payment_method": nil, "footer": nil, "rendering_options": nil},
-		"livemode": v.merchant.Live, "metadata": b.Metadata, "name": nullable(b.Name), "next_invoice_sequence": 1, "phone": nullable(b.Phone),
-		"preferred_locales": append([]string{}, b.Locales...), "shipping": nil, "tax_exempt": "none", "test_clock": nil,
+		"livemode": v.merchant.Live, "metadata": b.Metadata, "name": nullable(b.Name), "next_invoice_sequence": max(b.Sequence, 1), "phone": nullable(b.Phone),
+		"preferred_locales": append([]string{}, b.Locales...), "shipping": nil, "tax_exempt": firstOf(b.TaxExempt, "none"), "test_clock": nullable(b.TestClock),
+	}
+	if b.Business != "" {
+		o["business_name"] = b.Business
+	}
+	if b.Individual != "" {
+		o["individual_name"] = b.Individual
 	}
 	if b.Shipping != nil {
 		o["shipping"] = renderShipping(b.Shipping)

@@ -21,13 +21,14 @@ var expandable = map[string]map[string]string{
 	"elements_session":          {"payment_method_preference": "payment_method_preference"},
 	"payment_method_preference": {"payment_intent": "payment_intent", "setup_intent": "setup_intent"},
 	"confirmation_token":        {},
-	"customer":                  {"default_source": "source", "sources": "", "test_clock": ""},
+	"customer":                  {"default_source": "source", "sources": "", "test_clock": "test_helpers.test_clock"},
 	"charge":                    {"balance_transaction": "balance_transaction", "refunds": "refunds", "customer": "customer", "payment_intent": "payment_intent", "application": "", "application_fee": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "", "failure_balance_transaction": "balance_transaction"},
 	"refund":                    {"charge": "charge", "balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "source_transfer_reversal": "", "transfer_reversal": ""},
 	"balance_transaction":       {"source": "any"},
 	"dispute":                   {"charge": "charge", "payment_intent": "payment_intent"},
 	"payout":                    {"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "destination": "", "original_payout": "payout", "reversed_by": "payout", "application_fee": ""},
 	"file":                      {"links": ""},
+	"test_helpers.test_clock":   {},
 	"event":                     {},
 	"webhook_endpoint":          {},
 	"balance":                   {},
@@ -157,7 +158,11 @@ func (v *view) expandPath(o obj, parts []string) error {
 			return nil
 		}
 		var err error
-		inner, err = v.byID(ref)
+		if object, _ := o["object"].(string); expandable[object][field] == "customer" {
+			inner, err = v.customer(ref) // its id may be the merchant's choice
+		} else {
+			inner, err = v.byID(ref)
+		}
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
@@ -182,6 +187,8 @@ func (v *view) byID(ref string) (obj, error) {
 		return v.refund(ref)
 	case "cus":
 		return v.customer(ref)
+	case "clock":
+		return v.testClock(ref)
 	case "src":
 		return v.source(ref, false)
 	case "pi":

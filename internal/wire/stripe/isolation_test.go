@@ -25,6 +25,7 @@ var makers = map[string]func(h *household) object{
 		return h.must(h.post("/v1/test_helpers/confirmation_tokens", "payment_method", "pm_card_visa"))
 	},
 	"payment_methods":      func(h *household) object { return h.method },
+	"test_clocks":          func(h *household) object { return h.first(clocks) },
 	"refunds":              func(h *household) object { return h.refund },
 	"disputes":             func(h *household) object { return h.dispute },
 	"files":                func(h *household) object { return h.first("/v1/files") },
@@ -41,6 +42,8 @@ var makers = map[string]func(h *household) object{
 // looking for its object.
 func needed(route string, h *household) []string {
 	switch route {
+	case "POST /v1/test_helpers/test_clocks/{test_clock}/advance":
+		return []string{"frozen_time", "1577836801"}
 	case "POST /v1/sources/{id}/verify":
 		return []string{"values[]", "1"}
 	case "POST /v1/customers/{customer}/sources":
@@ -78,6 +81,7 @@ func newHousehold(w *world) *household {
 	h.customer = w.must(w.post("/v1/customers", "name", "Ann", "source", h.source["id"].(string)))
 	h.charge = w.must(w.get("/v1/charges/" + h.charge["id"].(string)))
 	h.method = w.must(w.post("/v1/payment_methods/pm_card_visa/attach", "customer", h.customer["id"].(string)))
+	w.must(w.post(clocks, "frozen_time", "1577836800"))
 	h.intent = w.must(w.post("/v1/payment_intents", "amount", "1099", "currency", "usd"))
 	return h
 }
@@ -270,6 +274,8 @@ func required(route string) []string {
 		return []string{"amount", "1099", "currency", "usd"}
 	case "GET /v1/charges/search", "GET /v1/customers/search", "GET /v1/payment_intents/search":
 		return []string{"query", "created>0"}
+	case "POST /v1/test_helpers/test_clocks":
+		return []string{"frozen_time", "1577836800"}
 	case "POST /v1/charges":
 		return []string{"amount", "1099", "currency", "usd"}
 	case "POST /v1/sources":

@@ -403,13 +403,9 @@ func reversePayout(c *call) (step, error) {
 // and that automatic ones are the sum of the transactions they paid out, which
 // paidOut has by payout.
 func auditPayouts(r store.Reader, balances ledger.Balances, paidOut map[string]int64) error {
-	jobs, err := r.Jobs(1 << 30)
+	planned, err := plannedJobs(r)
 	if err != nil {
 		return err
-	}
-	planned := map[string]bool{}
-	for _, j := range jobs {
-		planned[j.ID] = true
 	}
 	left := map[money.Currency]int64{}
 	if err := each(r, kindPayout, func(row resource.Row) error {

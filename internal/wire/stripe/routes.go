@@ -22,7 +22,7 @@ func (a *API) endpoints() []endpoint {
 		{method: "GET", path: "/v1/sources/{id}/source_transactions/{transaction}", object: "source_transaction", read: sourceTransaction},
 		{method: "GET", path: "/v1/sources/{id}/source_transactions", list: true, object: "source_transaction", params: cursors, read: sourceTransactions},
 
-		{method: "POST", path: "/v1/customers", object: "customer", params: customerParams, write: createCustomer},
+		{method: "POST", path: "/v1/customers", object: "customer", params: append([]string{"id", "test_clock"}, customerParams...), write: createCustomer},
 		{method: "GET", path: "/v1/customers", list: true, object: "customer", params: with("email", "test_clock"), read: listCustomers},
 		{method: "GET", path: "/v1/customers/search", list: true, object: "customer", params: searchParams, read: func(c *call) (obj, error) { return c.search(searchCustomers) }},
 		{method: "GET", path: "/v1/customers/{id}", object: "customer", read: retrieveCustomer},
@@ -83,6 +83,11 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/refunds/{id}", object: "refund", params: []string{"metadata"}, write: updateRefund},
 		{method: "POST", path: "/v1/refunds/{id}/cancel", object: "refund", write: cancelRefund},
 
+		{method: "POST", path: "/v1/test_helpers/test_clocks", object: "test_helpers.test_clock", params: []string{"customer", "frozen_time", "name"}, write: createClock},
+		{method: "GET", path: "/v1/test_helpers/test_clocks", list: true, object: "test_helpers.test_clock", params: cursors, read: listClocks},
+		{method: "GET", path: "/v1/test_helpers/test_clocks/{test_clock}", object: "test_helpers.test_clock", read: retrieveClock},
+		{method: "POST", path: "/v1/test_helpers/test_clocks/{test_clock}/advance", object: "test_helpers.test_clock", params: []string{"frozen_time"}, write: advanceClock},
+		{method: "DELETE", path: "/v1/test_helpers/test_clocks/{test_clock}", object: "test_helpers.test_clock", write: deleteClock},
 		{method: "POST", path: "/v1/test_helpers/refunds/{id}/expire", object: "refund", write: expireRefund},
 
 		{method: "GET", path: "/v1/disputes", list: true, object: "dispute", params: with("charge", "payment_intent"), read: listDisputes},
