@@ -93,7 +93,14 @@ type Deliverer struct {
 	Fronts map[string]Front
 	// Observe is called after every attempt, for metrics; may be nil.
 	Observe func(ok bool, took time.Duration)
+
+	once    sync.Once
+	writers chan struct{} // one for every result being recorded
 }
+
+// writersMax is how many results are recorded at once. Hundreds of endpoints may
+// answer at the same moment; requests that write must not queue behind them all.
+const writersMax = 32
 
 // Deliver handles a delivery job: one attempt, whose result is recorded with
 // the plan for the next.
@@ -211,6 +218,9 @@ func (d *Deliverer) attempt(ctx context.Context, front Front, t *try) {
 
 // record writes the attempts and what follows from them.
 func (d *Deliverer) record(ctx context.Context, j store.Job, pl Payload, front Front, tries []*try) error {
+	d.once.Do(func() { d.writers = make(chan struct{}, writersMax) })
+	d.writers <- struct{}{}
+	defer func() { <-d.writers }()
 	return d.Store.Update(ctx, j.Merchant, func(tx store.Tx) error {
 		m, err := tx.Merchant()
 		if err != nil {
