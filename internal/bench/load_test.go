@@ -20,18 +20,23 @@ const secretKey = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
 
 const sourceForm = "type=alipay&amount=1099&currency=usd&redirect%5Breturn_url%5D=https%3A%2F%2Fshop.example%2Freturn"
 
+const promptForm = sourceForm + "&metadata%5Bducat_scenario%5D=chargeable_delay%3D0"
+
 var (
 	createSource = post("/v1/sources", sourceForm)
 	// promptSource is confirmed by the wallet when the payer approves, not, as
 	// others are, a second later.
-	promptSource = post("/v1/sources", sourceForm+"&metadata%5Bducat_scenario%5D=chargeable_delay%3D0")
+	promptSource = post("/v1/sources", promptForm)
 	anything     = fmt.Appendf(nil, "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n", secretKey)
 )
 
 // post makes the bytes of a request, so that sending it costs the client next
 // to nothing: it shares the machine with the server that is measured.
-func post(path, form string) []byte {
-	auth := base64.StdEncoding.EncodeToString([]byte(secretKey + ":"))
+func post(path, form string) []byte { return postAs(secretKey, path, form) }
+
+// postAs is post with another key.
+func postAs(key, path, form string) []byte {
+	auth := base64.StdEncoding.EncodeToString([]byte(key + ":"))
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", path, auth, len(form), form)
 }
 
@@ -136,8 +141,15 @@ func drive(b *testing.B, address string, clients, n int, do func(c *client) erro
 }
 
 // pay takes a payment from its creation to the charge.
-func pay(c *client) error {
-	body, err := c.call(promptSource)
+func pay(c *client) error { return payAs(c, secretKey) }
+
+// payAs is pay with another key.
+func payAs(c *client, key string) error {
+	source := promptSource
+	if key != secretKey {
+		source = postAs(key, "/v1/sources", promptForm)
+	}
+	body, err := c.call(source)
 	if err != nil {
 		return err
 	}
@@ -149,7 +161,7 @@ func pay(c *client) error {
 	if _, err := c.call(post("/"+path, "decision=authorize")); err != nil {
 		return err
 	}
-	_, err = c.call(post("/v1/charges", "amount=1099&currency=usd&source="+id))
+	_, err = c.call(postAs(key, "/v1/charges", "amount=1099&currency=usd&source="+id))
 	return err
 }
 

@@ -132,6 +132,14 @@ func (q *quiet) forget(merchantID int64) {
 	delete(q.until, merchantID)
 }
 
+// Seen tells the engine of a merchant that was just read, so that its next calls
+// need not look for rules if it has none.
+func (e *Engine) Seen(m merchant.Merchant) {
+	if m.Profile.Race == "" {
+		e.quiet.note(m.ID, e.Clock.Now())
+	}
+}
+
 // CallRace is an API call as the race lab sees it. The zero value is a call that
 // nothing happens to.
 type CallRace struct {

@@ -34,7 +34,7 @@ func scanMerchant(r Rows) (m merchant.Merchant, err error) {
 // that differs is decoded anew.
 var profiles profileCache
 
-const profilesMax = 1024
+const profilesMax = 4096
 
 type profileCache [profilesMax]atomic.Pointer[decodedProfile]
 
