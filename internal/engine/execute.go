@@ -36,6 +36,8 @@ type Op struct {
 	Key         string // idempotency key, "" for none
 	Endpoint    string // method and path
 	Fingerprint string // of the parameters
+	// AnyParameters replays the key's answer whatever the parameters are.
+	AnyParameters bool
 
 	// Begin decides and writes. Rails that decide in-process have answered when
 	// it returns; for others the answer is awaited after its commit.
@@ -244,7 +246,7 @@ func misused(a store.Answer, op Op) error {
 	switch {
 	case a.Endpoint != op.Endpoint:
 		return fault.New(fault.Conflict, CodeKeyEndpoint, a.Endpoint).Because(&Used{a.RequestID})
-	case a.Fingerprint != op.Fingerprint:
+	case !op.AnyParameters && a.Fingerprint != op.Fingerprint:
 		return fault.New(fault.Conflict, CodeKeyParameters, op.Key).Because(&Used{a.RequestID})
 	}
 	return nil

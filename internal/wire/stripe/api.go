@@ -149,7 +149,7 @@ func (a *API) serve(ep endpoint) http.Handler {
 		logged.Account, logged.ErrorCode = c.principal.account, c.refused
 		first := reply.RequestID
 		if err != nil {
-			we := c.elsewhere(translate(err))
+			we := c.elsewhere(translate(err)).at(c.version)
 			if we.status >= 500 {
 				a.log.Error("request failed", "request_id", c.requestID, "route", c.route, "error", err)
 			}
@@ -220,6 +220,9 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 			return engine.Reply{}, err
 		}
 	}
+	if !since(c.version, parameterRenames[0].from) {
+		c.params = c.modernized(ep)
+	}
 	if err := c.known(ep); err != nil {
 		return engine.Reply{}, err
 	}
@@ -244,6 +247,7 @@ func (a *API) run(c *call, ep endpoint, h http.Header) (engine.Reply, error) {
 		if err != nil {
 			return engine.Reply{}, err
 		}
+		older(c.version, o)
 		return engine.Reply{Status: 200, Body: encode(o)}, nil
 	}
 	return a.change(c, ep)
@@ -280,7 +284,7 @@ func isMultipart(r *http.Request) bool {
 func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 	op := engine.Op{
 		Merchant: c.principal.merchantID, Cause: engine.Cause{RequestID: c.requestID, IdempotencyKey: c.key},
-		Key: c.key, Endpoint: c.route,
+		Key: c.key, Endpoint: c.route, AnyParameters: !since(c.version, versionKeyParameters),
 	}
 	if c.key != "" {
 		op.Fingerprint = c.fingerprint()
@@ -311,6 +315,7 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 			o, err := s.finish(t)
 			if err == nil {
 				if err = c.expandAll(c.in(t), o); err == nil {
+					older(c.version, o)
 					return engine.Reply{Status: 200, Headers: []byte(c.version), Body: encode(o), Keep: true}, nil
 				}
 			}

@@ -71,7 +71,29 @@ func (v *view) renderTransaction(row resource.Row) (obj, error) {
 	if since(v.version, versionRecentMembers) {
 		o["balance_type"] = "payments"
 	}
-	return o, nil
+	if !since(v.version, versionTransactionSource) {
+		o["source"], err = v.chargeBehind(b.Source)
+	}
+	return o, err
+}
+
+// chargeBehind is the charge that a refund or a dispute is about, and the id
+// itself for anything else.
+func (v *view) chargeBehind(id string) (string, error) {
+	for _, kind := range []string{kindRefund, kindDispute} {
+		row, err := v.Resource(kind, id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return id, err
+		}
+		b, err := decodeBody[struct {
+			Charge string `json:"charge"`
+		}](row)
+		return b.Charge, err
+	}
+	return id, nil
 }
 
 func (v *view) transaction(txn string) (obj, error) {

@@ -97,7 +97,7 @@ func updateBalanceSettings(c *call) (step, error) {
 			}
 			return c.api.emit(t, message{typ: "balance_settings.updated", render: func(v *view) (obj, obj, error) {
 				o := balanceSettings(v.merchant)
-				return o, changed(balanceSettings(was), o), nil
+				return o, v.changed(balanceSettings(was), o), nil
 			}})
 		},
 		finish: func(t *engine.Tx) (obj, error) { return balanceSettings(t.Who), nil },

@@ -352,7 +352,11 @@ func listCharges(c *call) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.list(query{kind: kindCharge, label: "charge", keys: keys, render: (*view).chargeOf})
+	q := query{kind: kindCharge, label: "charge", keys: keys, render: (*view).chargeOf}
+	if !since(c.version, versionAllFunding) {
+		q.keep = func(_ *view, r resource.Row) bool { return strings.HasPrefix(r.ID, "ch_") } // paid by card
+	}
+	return c.list(q)
 }
 
 func (v *view) chargeOf(row resource.Row) (obj, error) {
@@ -432,7 +436,7 @@ func updateCharge(c *call) (step, error) {
 				if err != nil {
 					return nil, nil, err
 				}
-				return o, changed(was, o), nil
+				return o, v.changed(was, o), nil
 			}})
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).charge(chargeID) },
@@ -587,16 +591,44 @@ func (v *view) renderCharge(row resource.Row, now *payment.Payment) (obj, error)
 	if !since(v.version, versionNoInvoice) {
 		o["invoice"] = nil
 	}
-	if !since(v.version, versionNoRefunds) {
-		o["destination"], o["dispute"], o["order"] = nil, nil, nil
-		if disputed {
-			o["dispute"] = disputeID(p.Dispute())
+	if !since(v.version, versionNoDispute) {
+		if err := v.formerMembers(o, b, p, disputed); err != nil {
+			return nil, err
 		}
+	}
+	if !since(v.version, versionNoRefunds) {
+		o["order"] = nil
 		if o["refunds"], err = v.refundsOf(row.ID); err != nil {
 			return nil, err
 		}
 	}
 	return o, nil
+}
+
+// formerMembers adds what charges said before 2023-08-16.
+func (v *view) formerMembers(o obj, b chargeBody, p *payment.Payment, disputed bool) error {
+	o["alternate_statement_descriptors"], o["destination"] = nil, nil
+	if since(v.version, versionDispute) {
+		o["dispute"] = nil
+		if disputed {
+			o["dispute"] = disputeID(p.Dispute())
+		}
+	}
+	if disputed && since(v.version, versionDispute) && !since(v.version, versionDisputeID) {
+		d, err := v.dispute(disputeID(p.Dispute()))
+		if err != nil {
+			return err
+		}
+		o["dispute"] = d
+	}
+	if b.Transaction != "" && !since(v.version, versionTransactionFees) {
+		t, err := v.transaction(b.Transaction)
+		if err != nil {
+			return err
+		}
+		o["fee"], o["fee_details"] = t["fee"], t["fee_details"]
+	}
+	return nil
 }
 
 // instalments is how many payments Alma's simulated payer spreads the price

@@ -55,12 +55,16 @@ var customerParams = []string{
 	"business_name", "individual_name", "tax_exempt", "balance", "invoice_prefix", "next_invoice_sequence",
 }
 
-func (b *customerBody) decode(p form.Value) error {
+func (b *customerBody) decode(p form.Value, version string) error {
+	descriptionMax := 350
+	if !since(version, versionShortDescription) {
+		descriptionMax = 5000
+	}
 	for _, f := range []struct {
 		name string
 		to   *string
 		max  int
-	}{{"name", &b.Name, 256}, {"email", &b.Email, 512}, {"phone", &b.Phone, 20}, {"description", &b.Description, 5000}, {"business_name", &b.Business, 150}, {"individual_name", &b.Individual, 150}} {
+	}{{"name", &b.Name, 256}, {"email", &b.Email, 512}, {"phone", &b.Phone, 20}, {"description", &b.Description, descriptionMax}, {"business_name", &b.Business, 150}, {"individual_name", &b.Individual, 150}} {
 		s, set, err := text(p.Get(f.name), f.name, f.max)
 		if err != nil {
 			return err
@@ -69,7 +73,7 @@ func (b *customerBody) decode(p form.Value) error {
 			*f.to = s
 		}
 	}
-	if b.Email != "" && !strings.Contains(b.Email, "@") {
+	if b.Email != "" && !strings.Contains(b.Email, "@") && since(version, versionCheckedEmail) {
 		return invalid("email_invalid", "email", "Invalid email address: %s", b.Email)
 	}
 	if err := b.decodeInvoicing(p); err != nil {
@@ -157,7 +161,7 @@ func (c *call) chosenID(t *engine.Tx, id string) error {
 
 func createCustomer(c *call) (step, error) {
 	var body customerBody
-	if err := body.decode(c.params); err != nil {
+	if err := body.decode(c.params, c.version); err != nil {
 		return step{}, err
 	}
 	chosen, _, err := text(c.params.Get("id"), "id", 0)
@@ -255,7 +259,7 @@ func listCustomers(c *call) (obj, error) {
 
 func updateCustomer(c *call) (step, error) {
 	var check customerBody
-	if err := check.decode(c.params); err != nil {
+	if err := check.decode(c.params, c.version); err != nil {
 		return step{}, err
 	}
 	source, _, err := text(c.params.Get("source"), "source", 0)
@@ -274,7 +278,7 @@ func updateCustomer(c *call) (step, error) {
 				return err
 			}
 			old := row
-			if err := b.decode(c.params); err != nil {
+			if err := b.decode(c.params, c.version); err != nil {
 				return err
 			}
 			if byDefault != "" {
@@ -592,7 +596,7 @@ func (a *API) customerEvent(t *engine.Tx, typ, id string, old *resource.Row) err
 		if err != nil {
 			return nil, nil, err
 		}
-		return o, changed(was, o), nil
+		return o, v.changed(was, o), nil
 	}})
 }
 

@@ -139,7 +139,7 @@ func (a *API) disputeEvent(t *engine.Tx, typ, id string, was func(v *view) (obj,
 		if err != nil {
 			return nil, nil, err
 		}
-		return o, changed(old, o), nil
+		return o, v.changed(old, o), nil
 	}})
 }
 

@@ -42,8 +42,9 @@ func (b endpointBody) secrets(wall time.Time) []string {
 	return []string{b.Secret}
 }
 
-func (b endpointBody) wants(typ string) bool {
-	return !b.Disabled && (slices.Contains(b.Events, "*") || slices.Contains(b.Events, typ))
+func (b endpointBody) wants(version, typ string) bool {
+	earlier := eventName(firstOf(b.APIVersion, version), typ)
+	return !b.Disabled && slices.ContainsFunc(b.Events, func(e string) bool { return e == "*" || e == typ || e == earlier })
 }
 
 func (b endpointBody) status() string {
@@ -58,8 +59,9 @@ type subscription struct {
 	body endpointBody
 }
 
-// subscribed returns the enabled endpoints that want a type of event.
-func (a *API) subscribed(r store.Reader, typ string) ([]subscription, error) {
+// subscribed returns the enabled endpoints that want a type of event; version is
+// the account's.
+func (a *API) subscribed(r store.Reader, version, typ string) ([]subscription, error) {
 	rows, err := r.Resources(store.List{Kind: kindEndpoint, Limit: endpointsMax})
 	if err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func (a *API) subscribed(r store.Reader, typ string) ([]subscription, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b.wants(typ) {
+		if b.wants(version, typ) {
 			subs = append(subs, subscription{row, b})
 		}
 	}
@@ -97,7 +99,7 @@ func (c *call) endpointURL(v form.Value) (string, error) {
 	return s, nil
 }
 
-func enabledEvents(v form.Value) ([]string, error) {
+func enabledEvents(v form.Value, version string) ([]string, error) {
 	const name = "enabled_events"
 	if v.Kind() == form.Missing {
 		return nil, missingParam(name)
@@ -111,7 +113,7 @@ func enabledEvents(v form.Value) ([]string, error) {
 	var events []string
 	for i, item := range v.Items() {
 		s := item.String()
-		if s != "*" && !knownEvent(s) {
+		if s != "*" && !subscribable(version, s) {
 			item := fmt.Sprintf("%s[%d]", name, i)
 			return nil, invalid("", item, "Invalid %s: must be one of *, %s, or %s", item, strings.Join(eventTypes[:len(eventTypes)-1], ", "), eventTypes[len(eventTypes)-1])
 		}
@@ -123,7 +125,7 @@ func enabledEvents(v form.Value) ([]string, error) {
 func createEndpoint(c *call) (step, error) {
 	var b endpointBody
 	var err error
-	if b.Events, err = enabledEvents(c.params.Get("enabled_events")); err != nil {
+	if b.Events, err = enabledEvents(c.params.Get("enabled_events"), firstOf(c.params.Get("api_version").String(), c.version)); err != nil {
 		return step{}, err
 	}
 	if b.URL, err = c.endpointURL(c.params.Get("url")); err != nil {
@@ -253,7 +255,7 @@ func (c *call) changeEndpoint(b *endpointBody) error {
 		}
 	}
 	if v := c.params.Get("enabled_events"); v.Kind() != form.Missing {
-		if b.Events, err = enabledEvents(v); err != nil {
+		if b.Events, err = enabledEvents(v, firstOf(b.APIVersion, c.version)); err != nil {
 			return err
 		}
 	}

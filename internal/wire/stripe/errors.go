@@ -53,6 +53,16 @@ func missingParam(name string) *wireError {
 	return invalid("parameter_missing", name, "Missing required param: %s.", name)
 }
 
+// at words an error for a version.
+func (e *wireError) at(version string) *wireError {
+	if e.code != "resource_missing" || e.id == "" || version == "" || since(version, versionQuotedIDs) {
+		return e
+	}
+	old := *e
+	old.message = strings.Replace(e.message, "'"+e.id+"'", e.id, 1)
+	return &old
+}
+
 // kept marks an error that is decided after execution began.
 func (e *wireError) kept() *wireError {
 	c := *e
@@ -61,7 +71,7 @@ func (e *wireError) kept() *wireError {
 }
 
 func noSuch(status int, label, param, id string) *wireError {
-	return &wireError{status: status, code: "resource_missing", param: param, message: fmt.Sprintf("No such %s: '%s'", label, id)}
+	return &wireError{status: status, code: "resource_missing", param: param, id: id, message: fmt.Sprintf("No such %s: '%s'", label, id)}
 }
 
 // envelope renders the error body.

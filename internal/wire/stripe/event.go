@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"path"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +42,7 @@ type message struct {
 
 // emit writes an event and its deliveries, in the transaction of the change.
 func (a *API) emit(t *engine.Tx, m message) error {
-	endpoints, err := a.subscribed(t, m.typ)
+	endpoints, err := a.subscribed(t, accountVersion(t.Who), m.typ)
 	if err != nil {
 		return err
 	}
@@ -58,7 +57,8 @@ func (a *API) emit(t *engine.Tx, m message) error {
 		if err != nil {
 			return eventBody{}, err
 		}
-		b := eventBody{Type: m.typ, APIVersion: version, Object: encode(o), RequestID: t.Cause.RequestID, Key: t.Cause.IdempotencyKey}
+		older(version, o)
+		b := eventBody{Type: eventName(version, m.typ), APIVersion: version, Object: encode(o), RequestID: t.Cause.RequestID, Key: t.Cause.IdempotencyKey}
 		if prev != nil {
 			b.Previous = encode(prev)
 		}
@@ -69,7 +69,7 @@ func (a *API) emit(t *engine.Tx, m message) error {
 	if err != nil {
 		return err
 	}
-	row := newRow(t, kindEvent, eventID, "", encodeBody(account), resource.Key{Name: "type", Value: m.typ})
+	row := newRow(t, kindEvent, eventID, "", encodeBody(account), resource.Key{Name: "type", Value: account.Type})
 	if err := t.InsertResource(row); err != nil {
 		return err
 	}
@@ -118,26 +118,6 @@ func renderEvent(row resource.Row, b eventBody, live bool, pending int) (obj, er
 		"id": row.ID, "object": "event", "api_version": b.APIVersion, "created": row.Created.Unix(), "data": data,
 		"livemode": live, "pending_webhooks": pending, "request": request, "type": b.Type,
 	}, nil
-}
-
-// changed returns the old values of what differs: nested hashes show their
-// differences only, arrays are complete, an attribute that was absent is null.
-func changed(was, is obj) obj {
-	out := obj{}
-	for k, now := range is {
-		old := was[k]
-		if reflect.DeepEqual(old, now) {
-			continue
-		}
-		a, okA := old.(obj)
-		b, okB := now.(obj)
-		if okA && okB {
-			out[k] = changed(a, b)
-			continue
-		}
-		out[k] = old
-	}
-	return out
 }
 
 // deliveriesMax bounds the endpoints of an event, and so its deliveries that

@@ -64,7 +64,7 @@ func (c *call) expansions(ep endpoint) ([]string, error) {
 			}
 			parts = parts[1:]
 		}
-		if !canExpand(ep.object, parts) {
+		if !canExpand(c.version, ep.object, parts) {
 			return nil, invalid("", "", "This property cannot be expanded (%s).", p)
 		}
 		if len(parts) > 0 {
@@ -74,9 +74,12 @@ func (c *call) expansions(ep endpoint) ([]string, error) {
 	return paths, nil
 }
 
-func canExpand(object string, parts []string) bool {
+func canExpand(version, object string, parts []string) bool {
 	for i := 0; i < len(parts); i++ {
 		to, ok := expandable[object][parts[i]]
+		if object == "charge" && parts[i] == "dispute" {
+			to, ok = "dispute", !since(version, versionNoDispute)
+		}
 		if !ok {
 			return false
 		}

@@ -28,3 +28,12 @@ func Telemetry() []string { return telemetry }
 
 // SupportedCurrencies is the list in the message about an unknown currency.
 var SupportedCurrencies = supportedCurrencies
+
+// DifferenceDates are the versions of all differences, in the order they apply.
+func DifferenceDates() []string {
+	var dates []string
+	for _, d := range differences {
+		dates = append(dates, d.from)
+	}
+	return dates
+}

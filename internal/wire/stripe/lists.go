@@ -170,12 +170,18 @@ func (c *call) list(q query) (obj, error) {
 	out := obj{"object": "list", "url": path}
 	return out, c.view(func(v *view) error {
 		w := store.List{Kind: q.kind, And: q.keys, From: max(l.from, q.from, v.oldest(q.kind)), Before: lower(l.to, q.to), Limit: l.limit + 1}
-		if c.totalCount {
+		counted := !since(c.version, versionNoCount)
+		if c.totalCount || counted {
 			n, err := count(v, w, q.keep)
 			if err != nil {
 				return err
 			}
-			out["total_count"] = n
+			if c.totalCount {
+				out["total_count"] = n
+			}
+			if counted {
+				out["count"] = n
+			}
 		}
 		if err := l.place(v, q, &w); err != nil {
 			return err

@@ -23,6 +23,10 @@ func schemas() (openapi3.Schemas, error) {
 	return doc.Components.Schemas, nil
 }
 
+// publishedShape is the oldest version whose answers have the shape of the
+// published document.
+const publishedShape = "2024-09-30"
+
 // validate checks an answer against the published schema of its object. Every
 // answer of every test comes through here.
 func validate(t *testing.T, r response) {
@@ -30,6 +34,9 @@ func validate(t *testing.T, r response) {
 	all, err := schemas()
 	if err != nil {
 		t.Fatalf("OpenAPI document: %v", err)
+	}
+	if version := r.header.Get("Stripe-Version"); version != "" && version < publishedShape {
+		return // the document has today's shape; TestDifferences is about the others
 	}
 	check := func(name string, v any) {
 		t.Helper()

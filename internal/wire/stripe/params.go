@@ -25,17 +25,17 @@ func (c *call) known(ep endpoint) error {
 	var unknown []string
 	for _, k := range c.params.Keys() {
 		switch {
-		case slices.Contains(ep.params, k) || slices.Contains(transport, k):
+		case slices.Contains(ep.params, k) && c.takes(ep, k) || slices.Contains(transport, k):
 		case ep.public && slices.Contains(telemetry, k):
 		case ep.object == "source" && ep.write != nil && c.path("id") == "" && k == c.params.Get("type").String() && k != "":
 		default:
 			unknown = append(unknown, k)
 		}
 	}
-	switch len(unknown) {
-	case 0:
+	switch {
+	case len(unknown) == 0 || !since(c.version, versionStrict):
 		return nil
-	case 1:
+	case len(unknown) == 1:
 		return invalid("parameter_unknown", unknown[0], "Received unknown parameter: %s", unknown[0])
 	}
 	return invalid("parameter_unknown", unknown[0], "Received unknown parameters: %s", strings.Join(unknown, ", "))

@@ -421,7 +421,7 @@ func (a *API) methodEvent(t *engine.Tx, typ, id string, old *resource.Row) error
 		if err != nil {
 			return nil, nil, err
 		}
-		return o, changed(was, o), nil
+		return o, v.changed(was, o), nil
 	}})
 }
 

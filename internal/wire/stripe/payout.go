@@ -240,7 +240,7 @@ func (a *API) changePayout(t *engine.Tx, row resource.Row, was, b payoutBody, ty
 		if typ != "payout.updated" {
 			return o, nil, nil
 		}
-		return o, changed(v.payoutObject(row, was), o), nil
+		return o, v.changed(v.payoutObject(row, was), o), nil
 	}})
 }
 

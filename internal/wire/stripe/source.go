@@ -512,7 +512,7 @@ func updateSource(c *call) (step, error) {
 				if err != nil {
 					return nil, nil, err
 				}
-				return o, changed(was, o), nil
+				return o, v.changed(was, o), nil
 			}})
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(sourceID, false) },

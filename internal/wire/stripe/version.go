@@ -30,6 +30,18 @@ var versions = strings.Fields(`
 
 // Versions at which something about our objects changes.
 const (
+	versionStrict            = "2011-06-21" // unknown parameters are errors
+	versionDispute           = "2012-11-07" // charge.dispute beside charge.disputed
+	versionTransactionFees   = "2013-08-13" // fees are told by the balance transaction, not by the charge
+	versionNoCount           = "2014-03-28" // lists lose count
+	versionTransactionSource = "2015-08-19" // a refund's or dispute's balance transaction names it, not the charge
+	versionKeyParameters     = "2015-09-03" // a key used with other parameters is an error
+	versionAllFunding        = "2015-09-23" // the list of charges has more than cards
+	versionDisputeID         = "2017-02-14" // charge.dispute is an id
+	versionCheckedEmail      = "2018-07-27" // a customer's email is checked
+	versionShortDescription  = "2018-10-31" // and the description limited
+	versionQuotedIDs         = "2020-01-01" // ids are quoted in No such …
+	versionNoDispute         = "2023-08-16" // charge.dispute and destination gone
 	versionTooMany           = "2015-09-08" // a rate limit is 429, not 400
 	versionForbidden         = "2016-10-19" // a missing permission is 403, not 401
 	versionRequestHash       = "2017-05-25" // event.request is an object

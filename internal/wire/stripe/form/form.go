@@ -259,6 +259,23 @@ func Merge(a, b Value) Value {
 	return Value{merged}
 }
 
+// Renamed returns the parameters of v with one under another name. One that is
+// there under the other name already stands.
+func (v Value) Renamed(from, to string) Value {
+	if v.Get(from).Kind() == Missing || v.Get(to).Kind() != Missing {
+		return v
+	}
+	renamed := newContainer(named)
+	for _, k := range v.Keys() {
+		name := k
+		if k == from {
+			name = to
+		}
+		renamed.set(name, v.n.children[k])
+	}
+	return Value{renamed}
+}
+
 func (n *node) set(key string, child *node) {
 	if _, ok := n.children[key]; !ok {
 		n.keys = append(n.keys, key)

@@ -463,3 +463,23 @@ func checkTree(t *testing.T, root form.Value) {
 		t.Fatalf("%d leaves, want at most %d", leaves, form.KeysMax)
 	}
 }
+
+// TestRenamed: a parameter of another name, unless that is there already.
+func TestRenamed(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"card=a&x=b":        `{"source":"a","x":"b"}`,
+		"x=b":               `{"x":"b"}`,
+		"card=a&source=b":   `{"card":"a","source":"b"}`,
+		"card[name]=a":      `{"source":{"name":"a"}}`,
+		"source=b&amount=1": `{"source":"b","amount":"1"}`,
+	} {
+		v, err := form.Parse(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Renamed("card", "source").JSON(); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
+}
