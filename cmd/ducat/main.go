@@ -24,6 +24,7 @@ import (
 	"github.com/ducatpay/ducat/internal/clock"
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/id"
+	"github.com/ducatpay/ducat/internal/report/sftp"
 	"github.com/ducatpay/ducat/internal/server"
 	"github.com/ducatpay/ducat/internal/store"
 )
@@ -62,6 +63,8 @@ type cli struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 	Trust   trustCmd   `cmd:"" help:"Print how clients can trust the local certificate and reach this server under the providers' names."`
 	Keys    keysCmd    `cmd:"" help:"Provision keys of an account, live ones included."`
+	Antom   antomCmd   `cmd:"" help:"Client ids and keys of Antom's protocol."`
+	Report  reportCmd  `cmd:"" help:"List or write a merchant's settlement and transaction files."`
 }
 
 // database is the flag every command with a database has.
@@ -116,6 +119,7 @@ type serveCmd struct {
 	Listen    string `help:"Address to listen on." default:"127.0.0.1:12111" env:"DUCAT_LISTEN"`
 	PublicURL string `name:"public-url" help:"Address under which payers and merchants reach this server; default http://<listen>." env:"DUCAT_PUBLIC_URL"`
 	Sandbox   bool   `help:"Let any well-formed test key open a world of its own." default:"true" negatable:"" env:"DUCAT_SANDBOX"`
+	SFTP      string `name:"sftp-listen" help:"Address at which merchants fetch their reports by SFTP; none by default." env:"DUCAT_SFTP_LISTEN"`
 	LogFormat string `name:"log-format" help:"text or json." enum:"text,json" default:"text" env:"DUCAT_LOG_FORMAT"`
 	LogLevel  string `name:"log-level" help:"debug, info, warn or error." enum:"debug,info,warn,error" default:"info" env:"DUCAT_LOG_LEVEL"`
 }
@@ -169,6 +173,11 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	if err := srv.Engine.PlanAnswers(ctx); err != nil {
 		return err
 	}
+	stopFiles, err := c.serveFiles(ctx, s, log, out)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer stopFiles()
 	jobs, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
 	finished := make(chan struct{})
 	go func() { srv.Runner.Run(jobs); close(finished) }()
@@ -190,6 +199,28 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 		return nil
 	}
 	return err
+}
+
+// serveFiles serves reports by SFTP, if asked to, until the returned function is
+// called.
+func (c *serveCmd) serveFiles(ctx context.Context, s store.Store, log *slog.Logger, out streams) (stop func(), err error) {
+	if c.SFTP == "" {
+		return func() {}, nil
+	}
+	ln, err := net.Listen("tcp", c.SFTP)
+	if err != nil {
+		return nil, fmt.Errorf("--sftp-listen: cannot listen on %s: %w", c.SFTP, err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := (&sftp.Server{Store: s, Clock: clock.Wall{}, Log: log}).Serve(ctx, ln); err != nil {
+			log.Error("the file server ended", "error", err)
+		}
+	}()
+	fmt.Fprintf(out.out, "  SFTP       sftp://%s   (reports)\n", reachable(ln.Addr()))
+	return func() { cancel(); <-done }, nil
 }
 
 // reachable is an address this machine can be reached at: a server that listens
@@ -216,10 +247,11 @@ func (c *serveCmd) greet(w io.Writer, base string, tlsLn net.Listener) {
 	fmt.Fprintf(w, `Ducat %s
   database   %s
   Stripe     %s/v1
+  Antom      %s/ams
   control    %s/_ducat/v1   (clock, scripts, deliveries)
   metrics    %s/metrics
 
-`, buildVersion(), c.safe(), base, base, base)
+`, buildVersion(), c.safe(), base, base, base, base)
 	if tlsLn != nil {
 		fmt.Fprintf(w, "  HTTPS      https://%s, also for the providers' host names: ducat trust says how\n\n", reachable(tlsLn.Addr()))
 	}

@@ -91,7 +91,8 @@ var table = []entry{
 	{"safehttp", leaves, "the address policy must be judged without knowing who calls"},
 	{"webhook", with(core, "store", "safehttp", "job"), "delivery signs through an interface and knows no wire format"},
 
-	{"wire/*", with(core, "engine", "store", "rail", "webhook", "safehttp", parts), "a dialect translates between its wire and the engine; it reads its rows through the store's port, names simulator instructions and deliveries, and knows no other dialect, no database and no particular rail"},
+	{"wire/*", with(core, "engine", "store", "rail", "webhook", "safehttp", "report", parts), "a dialect translates between its wire and the engine; it reads its rows through the store's port, names simulator instructions and deliveries, and knows no other dialect, no database and no particular rail"},
+	{"wire/antom/settlement", with(core, "report"), "a part of a dialect that renders report entries has to know what an entry is"},
 	{"wire/*/*", core, "a part of a dialect is about its form alone, so that it can be fuzzed without an engine; dialects share no parts"},
 	{"wire/wiretest", with(core, "engine", "store", "pgtest", "server"), "the dialects' test helper starts the whole system and names none of them"},
 	{"hosted", with(core, "engine", "store", "rail"), "pages are another way to call the engine; they know no dialect"},
@@ -101,6 +102,7 @@ var table = []entry{
 	{"elements", []string{"elements/bundle"}, "the browser library is files to serve, and a test that they are current"},
 	{"elements/bundle", nil, "building the library's files needs its sources alone"},
 	{"report", with(core, "store"), "reports read what was stored and change nothing"},
+	{"report/sftp", with(core, "store", "report"), "the file server hands out what was reported and knows no dialect"},
 
 	{"server", []string{anything}, "assembly: it joins every surface to one listener"},
 	{"sim", []string{anything}, "the simulation runs the whole system"},

@@ -39,7 +39,7 @@ func BatchOf(transferID string) (front string, ok bool) {
 // SettleBatch books a batch. Booking it again changes nothing.
 func (t *Tx) SettleBatch(b Batch) error {
 	for _, c := range b.Changed {
-		if c.To.Currency != b.Payout.Currency || c.From.Currency == c.To.Currency || c.From.Minor < 0 != (c.To.Minor < 0) && c.To.Minor != 0 {
+		if c.To.Currency != b.Payout.Currency || c.From.Currency == c.To.Currency {
 			return fmt.Errorf("engine: batch %s of %s changes %s into %s for a payout of %s", b.ID, b.Front, c.From, c.To, b.Payout)
 		}
 		if err := t.move(batchID(b, "out:"+string(c.From.Currency)), ledger.Available, ledger.Exchange, c.From); err != nil {

@@ -438,12 +438,11 @@ func (t *Tx) ReversePayment(p *payment.Payment, proof payment.Refundable, fee mo
 	if p.RefundedAmount().Minor != 0 || proof.Amount() != p.CapturedAmount() {
 		return nil, fault.New(fault.Conflict, "not_whole", "Only a payment of which nothing was refunded can be reversed.")
 	}
-	if fee.Minor > 0 {
-		if err := t.Post(ledger.Transfer{ID: "fee_back:" + p.ID, At: t.At, Debit: ledger.Fees, Credit: ledger.Available, Amount: fee, Payment: p.ID}); err != nil {
-			return nil, err
-		}
+	r, err := t.RefundPayment(p, proof, prefix, prepare)
+	if err != nil || fee.Minor <= 0 {
+		return r, err
 	}
-	return t.RefundPayment(p, proof, prefix, prepare)
+	return r, t.Post(ledger.Transfer{ID: "fee_back:" + p.ID, At: t.At, Debit: ledger.Fees, Credit: ledger.Available, Amount: fee, Payment: p.ID})
 }
 
 func (t *Tx) refundOutcome(p *payment.Payment, r *payment.Refund, out rail.Outcome) error {

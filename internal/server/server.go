@@ -74,6 +74,7 @@ type Config struct {
 type Server struct {
 	Engine  *engine.Engine
 	Stripe  *stripe.API
+	Antom   *antom.API
 	Runner  *job.Runner
 	Handler http.Handler
 
@@ -109,8 +110,11 @@ func New(s store.Store, c Config) *Server {
 		r.Handlers[kind] = e.Run
 	}
 	r.Handlers[multisafepay.JobOrder] = msp.Run
+	for _, kind := range antom.Jobs {
+		r.Handlers[kind] = ams.Run
+	}
 	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers
-	srv := &Server{Engine: e, Stripe: api, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
+	srv := &Server{Engine: e, Stripe: api, Antom: ams, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
 	e.Deliver = func(ctx context.Context, msg engine.Message) { d.Now(ctx, msg.Merchant, msg.Delivery, r.Do) }
 	r.Handlers[stripe.JobClock], r.Handlers[stripe.JobClockEnd] = api.RunClock, api.RunClockEnd
 	api.Advance = func(ctx context.Context, merchantID int64, to time.Time) error {

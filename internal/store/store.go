@@ -263,6 +263,10 @@ type Tx interface {
 	// is skipped; with other content it is an error.
 	Post(ts ...ledger.Transfer) error
 	Record(f event.Fact) error
+	// HoldBooks makes the transaction wait for everyone who is posting, and
+	// everyone who wants to post wait for it: what Transfers then reads is
+	// complete. It comes before anything is posted.
+	HoldBooks() error
 
 	// InsertJob adds a job unless its ID is taken.
 	InsertJob(j Job) error

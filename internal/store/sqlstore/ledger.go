@@ -50,6 +50,9 @@ func scanTransfer(r Rows) (p posted, err error) {
 	return p, err
 }
 
+// HoldBooks implements store.Tx.
+func (t *Tx) HoldBooks() error { return t.lock(LockBooks, "") }
+
 // Transfers implements store.Reader.
 func (t *Tx) Transfers(after int64, limit int) ([]ledger.Transfer, int64, error) {
 	list, err := many(t, scanTransfer, `select seq, id, at, debit, credit, currency, amount, payment from transfer

@@ -157,3 +157,34 @@ func facts(f *fixture) {
 		return err
 	})
 }
+
+// heldBooks posts from many sides while somebody reads the books again and
+// again from where they stopped: nothing is missed.
+func heldBooks(f *fixture) {
+	const posts = 40
+	done := make(chan []error)
+	go func() {
+		done <- together(posts, func(i int) error {
+			return f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.Post(f.transfer(int64(i + 1))) })
+		})
+	}()
+	seen, after := 0, int64(0)
+	read := func() {
+		f.update(func(tx store.Tx) error {
+			if err := tx.HoldBooks(); err != nil {
+				return err
+			}
+			ts, next, err := tx.Transfers(after, 1000)
+			seen, after = seen+len(ts), next
+			return err
+		})
+	}
+	for range 10 {
+		read()
+	}
+	for _, err := range <-done {
+		f.must(err)
+	}
+	read()
+	equal(f, seen, posts)
+}

@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 
 		{"Post", post},
 		{"PostAtOnce", postAtOnce},
+		{"HeldBooks", heldBooks},
 		{"Balances", balances},
 		{"Facts", facts},
 

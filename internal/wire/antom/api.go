@@ -351,6 +351,8 @@ func translate(err error) error {
 		return refuse("UNAVAILABLE_PAYMENT_METHOD", "The payment method cannot be used at present.")
 	case engine.CodeToken:
 		return refuse("INVALID_ACCESS_TOKEN", "%s", wordsFor("INVALID_ACCESS_TOKEN"))
+	case engine.CodeFunds:
+		return refuse("MERCHANT_BALANCE_NOT_ENOUGH", "The balance is not enough for the refund.")
 	case "refund_window":
 		return refuse("REFUND_WINDOW_EXCEED", "The refund window of the payment method has passed.")
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/engine"
@@ -14,6 +15,7 @@ import (
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/report"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/antom/signature"
 )
@@ -29,6 +31,9 @@ func (a *API) Control() map[string]func(r *http.Request, merchantID int64) (any,
 		"POST /_ducat/v1/antom/revoke":      a.revokeInWallet,
 		"POST /_ducat/v1/antom/refund":      a.refundByPerson,
 		"GET /_ducat/v1/antom/methods":      a.methods,
+		"GET /_ducat/v1/reports":            a.listReports,
+		"GET /_ducat/v1/reports/{path...}":  a.getReport,
+		"POST /_ducat/v1/reports/access":    a.addReportAccess,
 	}
 }
 
@@ -106,6 +111,12 @@ func (a *API) RegisterKey(ctx context.Context, merchantID int64, clientID, publi
 	})
 	a.clients.forget(merchantID)
 	return out, err
+}
+
+// MerchantOfClient finds the merchant of a client id, creating a sandbox on first
+// use.
+func (a *API) MerchantOfClient(ctx context.Context, clientID string) (int64, error) {
+	return a.merchantOf(ctx, clientID)
 }
 
 func (a *API) addKey(r *http.Request, merchantID int64) (any, error) {
@@ -304,4 +315,77 @@ func methodsOf(m merchant.Merchant, region string) []methodView {
 		})
 	}
 	return list
+}
+
+type reportView struct {
+	Path    string    `json:"path"`
+	Bytes   int       `json:"bytes"`
+	Created time.Time `json:"created"`
+}
+
+// listReports lists the merchant's report files, oldest first.
+func (a *API) listReports(r *http.Request, merchantID int64) (any, error) {
+	list := []reportView{}
+	err := a.engine.Store.View(r.Context(), merchantID, func(rd store.Reader) error {
+		files, err := report.Files(rd)
+		for _, f := range files {
+			list = append(list, reportView{f.Path, len(f.Data), f.Created})
+		}
+		return err
+	})
+	return map[string]any{"reports": list}, err
+}
+
+// getReport returns a file as it is.
+func (a *API) getReport(r *http.Request, merchantID int64) (any, error) {
+	var f report.File
+	err := a.engine.Store.View(r.Context(), merchantID, func(rd store.Reader) (err error) {
+		f, err = report.Find(rd, r.PathValue("path"))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// passwordMin is the shortest password of the file server, in characters.
+const passwordMin = 12
+
+// addReportAccess lets somebody read the merchant's files over SFTP, by password
+// or by key. The user is the client id.
+func (a *API) addReportAccess(r *http.Request, merchantID int64) (any, error) {
+	var q struct {
+		User     string `json:"user"`
+		Password string `json:"password"`
+		Key      string `json:"public_key"` // a line of authorized_keys
+	}
+	if err := body(r, &q); err != nil {
+		return nil, err
+	}
+	if q.User == "" {
+		q.User = bearer(r)
+	}
+	owner, err := a.merchantOf(r.Context(), q.User)
+	if _, refused := errors.AsType[*refusal](err); refused || err == nil && owner != merchantID {
+		return nil, fault.Newf(fault.Invalid, "bad_user", "user %q is not a client id of this world.", q.User)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var hash []byte
+	switch {
+	case (q.Password == "") == (q.Key == ""):
+		return nil, fault.New(fault.Invalid, "bad_access", "Say how: password or public_key, one of the two.")
+	case q.Password != "" && len(q.Password) < passwordMin:
+		return nil, fault.Newf(fault.Invalid, "bad_access", "password has to have at least %d characters.", passwordMin)
+	case q.Password != "":
+		hash = report.PasswordHash(q.User, q.Password)
+	default:
+		if hash, err = report.AuthorizedKeyHash(q.User, q.Key); err != nil {
+			return nil, fault.New(fault.Invalid, "bad_access", "public_key is not a line of an authorized_keys file.").Because(err)
+		}
+	}
+	err = a.engine.Store.PutCredential(r.Context(), store.Credential{Hash: hash, Merchant: merchantID, Kind: report.AccessKind, Created: a.engine.Clock.Now().UTC().Truncate(time.Millisecond)})
+	return map[string]any{"user": q.User}, err
 }

@@ -1,6 +1,9 @@
 package antom
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"math/big"
 	"net/url"
 	"strings"
@@ -98,3 +101,9 @@ func (q *quote) render() object {
 }
 
 func escape(s string) string { return url.QueryEscape(s) }
+
+// digits makes eighteen digits that depend on a seed alone.
+func digits(seed string) string {
+	sum := sha256.Sum256([]byte(seed))
+	return fmt.Sprintf("%018d", binary.BigEndian.Uint64(sum[:8])%1_000_000_000_000_000_000)
+}

@@ -321,3 +321,9 @@ func (w *world) dial(request string) string {
 	}
 	return string(b)
 }
+
+func (w *world) context() context.Context { return context.Background() }
+
+func (w *world) cancelable() (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.Background())
+}
