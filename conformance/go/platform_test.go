@@ -50,6 +50,9 @@ func errorClasses(t *testing.T, w *world) {
 	failure{status: 400, typ: stripe.ErrorTypeIdempotency}.check(t, "a key used for something else", keyed(2000))
 	_, err = w.server.V1Sources.Create(t.Context(), order(scripted("creation_processing_error")))
 	failure{status: 500, typ: stripe.ErrorTypeAPI, code: "processing_error"}.check(t, "a failure of the server", err)
+	w.race(t, map[string]any{"on": "call", "do": "fail", "path": "/v1/balance", "error": map[string]any{"status": 429, "code": "rate_limit"}})
+	_, err = w.server.V1Balance.Retrieve(t.Context(), nil)
+	failure{status: 429, code: "rate_limit"}.check(t, "too many requests", err)
 	g := newGateway(t, w)
 	g.loseNext(1 << 30)
 	_, err = dial(g.url, w.sk).V1Balance.Retrieve(t.Context(), nil)
@@ -372,6 +375,83 @@ func payouts(t *testing.T, w *world) {
 	}
 	if got := list(&stripe.PayoutListParams{Status: stripe.String("paid")}); !slices.Equal(got, []string{first.ID}) {
 		t.Errorf("those paid: %v, want %s", got, first.ID)
+	}
+}
+
+func restrictedKey(t *testing.T, w *world) {
+	ch := w.charged(t, nil)
+	key, _ := w.control(t, "keys", map[string]any{"permissions": []string{"rak_charge_read"}})["key"].(string)
+	if !strings.HasPrefix(key, "rk_test_") {
+		t.Fatalf("the key is %q", key)
+	}
+	restricted := dial(w.base, key)
+	if got, err := restricted.V1Charges.Retrieve(t.Context(), ch.ID, nil); err != nil || got.ID != ch.ID {
+		t.Errorf("what it may: %+v (%v)", got, err)
+	}
+	refund := func() (*stripe.Refund, error) {
+		return restricted.V1Refunds.Create(t.Context(), &stripe.RefundCreateParams{Charge: stripe.String(ch.ID)})
+	}
+	_, err := refund()
+	failure{status: 403, code: "more_permissions_required", says: "'rak_charge_write' permission would allow"}.check(t, "a refund", err)
+	err = restricted.V1Customers.List(t.Context(), nil).Err()
+	failure{status: 403, code: "more_permissions_required", says: "'rak_customer_read' permission would allow"}.check(t, "customers", err)
+	if l := all(t, w.server.V1Refunds.List(t.Context(), nil)); len(l) != 0 {
+		t.Errorf("there are %d refunds, want none", len(l))
+	}
+	w.control(t, "keys", map[string]any{"key": key, "permissions": []string{"rak_charge_write"}})
+	if re, err := refund(); err != nil || re.Amount != 1099 {
+		t.Errorf("with the permission: %+v (%v)", re, err)
+	}
+}
+
+// race puts one rule of the race lab in force.
+func (w *world) race(t *testing.T, rule map[string]any) {
+	t.Helper()
+	w.control(t, "race", map[string]any{"rules": []any{rule}})
+}
+
+func raceLab(t *testing.T, w *world) {
+	// The webhook is faster than the answer.
+	src := w.authorized(t, nil)
+	w.race(t, map[string]any{"on": "webhook", "do": "before_response", "event": "charge.succeeded", "times": 1})
+	first, err := w.charge(t, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if types := w.hooks.types(); !slices.Contains(types, stripe.EventTypeChargeSucceeded) {
+		t.Errorf("when the answer came, only %v had", types)
+	}
+
+	// One event, delivered twice.
+	w.race(t, map[string]any{"on": "webhook", "do": "copies", "event": "source.failed", "times": 1})
+	src = w.source(t, nil)
+	pay(t, src, "decline")
+	w.advance(t, 0)
+	var copies []string
+	w.hooks.mu.Lock()
+	for _, ev := range w.hooks.events {
+		if ev.Type == stripe.EventTypeSourceFailed {
+			copies = append(copies, ev.ID)
+		}
+	}
+	w.hooks.mu.Unlock()
+	if len(copies) != 2 || copies[0] != copies[1] {
+		t.Errorf("two copies of one event: %v", copies)
+	}
+
+	// A 500 after everything was done: trying again answers what was done.
+	src = w.authorized(t, nil)
+	w.race(t, map[string]any{"on": "call", "do": "fail", "when": "after", "method": "POST", "path": "/v1/charges", "error": map[string]any{"status": 500}, "times": 1})
+	p := &stripe.ChargeCreateParams{Amount: stripe.Int64(1099), Currency: stripe.String("usd"), Source: &stripe.PaymentSourceSourceParams{Token: stripe.String(src.ID)}}
+	p.SetIdempotencyKey("again")
+	_, err = w.server.V1Charges.Create(t.Context(), p)
+	failure{status: 500, typ: stripe.ErrorTypeAPI}.check(t, "a failure after the commit", err)
+	ch, err := w.server.V1Charges.Create(t.Context(), p)
+	if err != nil || ch.LastResponse.Header.Get("Idempotent-Replayed") != "true" {
+		t.Fatalf("again: %+v (%v)", ch, err)
+	}
+	if l := all(t, w.server.V1Charges.List(t.Context(), nil)); len(l) != 2 || l[0].ID != ch.ID || l[1].ID != first.ID {
+		t.Errorf("charges: %+v, want the two", l)
 	}
 }
 

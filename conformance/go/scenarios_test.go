@@ -57,6 +57,8 @@ var scenarios = []struct {
 	{"files", files},
 	{"payouts", payouts},
 	{"quickstart", quickstart},
+	{"restricted-key", restrictedKey},
+	{"race-lab", raceLab},
 	{"search", search},
 	{"intent-alma", intentAlma},
 	{"intent-decline", intentDecline},

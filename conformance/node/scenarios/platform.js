@@ -22,6 +22,8 @@ export async function errorClasses(w) {
   await refused(w.server.sources.create(order({ amount: 2000 }), { idempotencyKey }), { status: 400, type: 'idempotency_error', is: errors.StripeIdempotencyError });
   const failing = order({ metadata: { ducat_scenario: 'creation_processing_error' } });
   await refused(w.server.sources.create(failing), { status: 500, type: 'api_error', code: 'processing_error', is: errors.StripeAPIError });
+  await w.control('race', { rules: [{ on: 'call', do: 'fail', path: '/v1/balance', error: { status: 429, code: 'rate_limit' } }] });
+  await refused(w.server.balance.retrieve(), { status: 429, code: 'rate_limit', is: errors.StripeRateLimitError });
   const gateway = await Gateway.create(w);
   gateway.lose = Infinity;
   const err = await gateway.dial().balance.retrieve().then(() => assert.fail('an answer that was lost'), (e) => e);
@@ -216,4 +218,42 @@ export async function quickstart(w) {
   assert.equal(res.status, 303);
   await until(/^charged py_\w+ succeeded$/);
   await until(/^refunded pyr_\w+ pending$/);
+}
+
+export async function restrictedKey(w) {
+  const ch = await w.charged();
+  const { key } = await w.control('keys', { permissions: ['rak_charge_read'] });
+  assert.match(key, /^rk_test_/);
+  const restricted = dial(w.base, key);
+  assert.equal((await restricted.charges.retrieve(ch.id)).id, ch.id);
+  const forbidden = { status: 403, code: 'more_permissions_required', is: errors.StripePermissionError, says: /'rak_charge_write' permission would allow/ };
+  await refused(restricted.refunds.create({ charge: ch.id }), forbidden);
+  await refused(restricted.customers.list(), { ...forbidden, says: /'rak_customer_read' permission would allow/ });
+  assert.deepEqual(await all(w.server.refunds.list()), []);
+  await w.control('keys', { key, permissions: ['rak_charge_write'] });
+  assert.equal((await restricted.refunds.create({ charge: ch.id })).amount, 1099);
+}
+
+export async function raceLab(w) {
+  // The webhook is faster than the answer.
+  let src = await w.authorized();
+  await w.control('race', { rules: [{ on: 'webhook', do: 'before_response', event: 'charge.succeeded', times: 1 }] });
+  const first = await w.charge(src);
+  const told = w.hooks.events.find((ev) => ev.type === 'charge.succeeded');
+  assert.equal(told?.data.object.id, first.id, 'delivered before the answer');
+
+  // One event, delivered twice.
+  await w.control('race', { rules: [{ on: 'webhook', do: 'copies', event: 'source.failed', times: 1 }] });
+  src = await w.source();
+  await pay(src, 'decline');
+  await w.advance(0);
+  const copies = w.hooks.events.filter((ev) => ev.type === 'source.failed');
+  assert.deepEqual(copies.map((ev) => [ev.id, ev.data.object.id]), [[copies[0]?.id, src.id], [copies[0]?.id, src.id]]);
+
+  // A 500 after everything was done: trying again answers what was done.
+  src = await w.authorized();
+  await w.control('race', { rules: [{ on: 'call', do: 'fail', when: 'after', method: 'POST', path: '/v1/charges', error: { status: 500 }, times: 1 }] });
+  const ch = await dial(w.base, w.sk, { maxNetworkRetries: 2 }).charges.create({ amount: src.amount, currency: src.currency, source: src.id });
+  assert.equal(ch.lastResponse.headers['idempotent-replayed'], 'true');
+  assert.deepEqual(ids(await all(w.server.charges.list())), [ch.id, first.id]);
 }

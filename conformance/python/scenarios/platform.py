@@ -36,6 +36,8 @@ class Platform(Scenario):
         w.refused(lambda: w.server.sources.create(order(amount=2000), keyed), 400, stripe.IdempotencyError, type="idempotency_error")
         w.refused(lambda: w.server.sources.create(order(**scripted("creation_processing_error"))),
                   500, stripe.APIError, type="api_error", code="processing_error")
+        w.control("race", rules=[{"on": "call", "do": "fail", "path": "/v1/balance", "error": {"status": 429, "code": "rate_limit"}}])
+        w.refused(lambda: w.server.balance.retrieve(), 429, stripe.RateLimitError, code="rate_limit")
         gateway = Gateway(self, w)
         gateway.lose = 1000
         with self.assertRaises(stripe.APIConnectionError):
@@ -217,6 +219,51 @@ class Platform(Scenario):
         self.assertEqual(available(), net - 400)
         self.assertEqual(ids(everything(w.server.payouts.list())), [third.id, second.id, first.id])
         self.assertEqual(ids(everything(w.server.payouts.list({"status": "paid"}))), [first.id])
+
+    def test_restricted_key(self):
+        w = self.w
+        ch = w.charged()
+        key = w.control("keys", permissions=["rak_charge_read"])["key"]
+        self.assertRegex(key, "^rk_test_")
+        restricted = dial(w.base, key).v1
+        self.assertEqual(restricted.charges.retrieve(ch.id).id, ch.id)
+        forbidden = {"status": 403, "error": stripe.PermissionError, "code": "more_permissions_required"}
+        w.refused(lambda: restricted.refunds.create({"charge": ch.id}), **forbidden, says="'rak_charge_write' permission would allow")
+        w.refused(lambda: restricted.customers.list(), **forbidden, says="'rak_customer_read' permission would allow")
+        self.assertEqual(everything(w.server.refunds.list()), [])
+        w.control("keys", key=key, permissions=["rak_charge_write"])
+        self.assertEqual(restricted.refunds.create({"charge": ch.id}).amount, 1099)
+
+    def test_race_lab(self):
+        w = self.w
+
+        def race(**rule):
+            w.control("race", rules=[{"times": 1, **rule}])
+
+        def delivered(type):
+            with w.hooks.arrival:
+                return [(ev.id, ev.data.object.id) for ev, _, _ in w.hooks.events if ev.type == type]
+
+        # The webhook is faster than the answer.
+        src = w.authorized()
+        race(on="webhook", do="before_response", event="charge.succeeded")
+        first = w.charge(src)
+        self.assertEqual([id for _, id in delivered("charge.succeeded")], [first.id], "delivered before the answer")
+
+        # One event, delivered twice.
+        race(on="webhook", do="copies", event="source.failed")
+        src = w.source()
+        w.pay(src, "decline")
+        w.advance(0)
+        copies = delivered("source.failed")
+        self.assertEqual(copies, [(copies[0][0], src.id)] * 2)
+
+        # A 500 after everything was done: trying again answers what was done.
+        src = w.authorized()
+        race(on="call", do="fail", when="after", method="POST", path="/v1/charges", error={"status": 500})
+        ch = dial(w.base, w.sk, max_network_retries=2).v1.charges.create({"amount": src.amount, "currency": src.currency, "source": src.id})
+        self.assertEqual(ch.last_response.headers["idempotent-replayed"], "true")
+        self.assertEqual(ids(everything(w.server.charges.list())), [ch.id, first.id])
 
     def test_quickstart(self):
         """Runs the program that docs/quickstart/python.md prints."""

@@ -24,6 +24,7 @@ import com.google.gson.JsonParser;
 import com.stripe.Stripe;
 import com.stripe.exception.ApiConnectionException;
 import com.stripe.exception.ApiException;
+import com.stripe.exception.RateLimitException;
 import com.stripe.exception.SignatureVerificationException;
 import com.stripe.exception.StripeException;
 import com.stripe.model.Charge;
@@ -39,6 +40,7 @@ import com.stripe.param.ChargeListParams;
 import com.stripe.param.ChargeRetrieveParams;
 import com.stripe.param.CustomerCreateParams;
 import com.stripe.param.DisputeUpdateParams;
+import com.stripe.param.EventListParams;
 import com.stripe.param.FileCreateParams;
 import com.stripe.param.FileListParams;
 import com.stripe.param.PayoutCreateParams;
@@ -57,6 +59,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
@@ -83,6 +86,9 @@ final class Platform {
         () -> w.server.sources().create(order().setAmount(2000L).build(), keyed("classes")));
     refused("a failure of the server", new Refusal(500, ApiException.class, "api_error", "processing_error", null, "."),
         () -> w.server.sources().create(scenario("creation_processing_error").build()));
+    race(w, Map.of("on", "call", "do", "fail", "path", "/v1/balance", "error", Map.of("status", 429, "code", "rate_limit")));
+    refused("too many requests", new Refusal(429, RateLimitException.class, "invalid_request_error", "rate_limit", null, "."),
+        () -> w.server.balance().retrieve());
     try (Gateway gateway = new Gateway(w)) {
       gateway.lose.set(1000);
       assertThrows(ApiConnectionException.class, () -> dial(gateway.url, w.sk).balance().retrieve());
@@ -297,6 +303,49 @@ final class Platform {
   private static long available(World w) throws StripeException {
     return w.server.balance().retrieve().getAvailable().stream()
         .filter(part -> part.getCurrency().equals("usd")).mapToLong(part -> part.getAmount()).sum();
+  }
+
+  private static void race(World w, Map<String, ?> rule) throws Exception {
+    w.control("race", Map.of("rules", List.of(rule)));
+  }
+
+  static void restrictedKey(World w) throws Exception {
+    Charge ch = w.charged();
+    String key = w.control("keys", Map.of("permissions", List.of("rak_charge_read"))).get("key").getAsString();
+    assertTrue(key.startsWith("rk_test_"), key);
+    var restricted = dial(w.base, key);
+    assertEquals(ch.getId(), restricted.charges().retrieve(ch.getId()).getId());
+    var refund = RefundCreateParams.builder().setCharge(ch.getId()).build();
+    refused("a refund", Refusal.forbidden("more_permissions_required", "'rak_charge_write' permission would allow"),
+        () -> restricted.refunds().create(refund));
+    refused("customers", Refusal.forbidden("more_permissions_required", "'rak_customer_read' permission would allow"),
+        () -> restricted.customers().list());
+    assertEquals(List.of(), all(w.server.refunds().list()));
+    w.control("keys", Map.of("key", key, "permissions", List.of("rak_charge_write")));
+    assertEquals(1099, restricted.refunds().create(refund).getAmount());
+  }
+
+  static void raceLab(World w) throws Exception {
+    // The webhook is faster than the answer.
+    Source first = w.authorized(order());
+    race(w, Map.of("on", "webhook", "do", "before_response", "event", "charge.succeeded", "times", 1));
+    Charge charged = w.charge(first);
+    assertTrue(w.hooks.types().contains("charge.succeeded"), "delivered before the answer");
+
+    // One event, delivered twice.
+    race(w, Map.of("on", "webhook", "do", "copies", "event", "source.failed", "times", 1));
+    declined(w);
+    w.advance(0);
+    assertEquals(2, Collections.frequency(w.hooks.types(), "source.failed"));
+    assertEquals(1, all(w.server.events().list(EventListParams.builder().setType("source.failed").build())).size());
+
+    // A 500 after everything was done: trying again answers what was done.
+    Source second = w.authorized(order());
+    race(w, Map.of("on", "call", "do", "fail", "when", "after", "method", "POST", "path", "/v1/charges",
+        "error", Map.of("status", 500), "times", 1));
+    Charge ch = dial(w.base, w.sk, client -> client.setMaxNetworkRetries(2)).charges().create(chargeOf(second).build());
+    assertEquals("true", header(ch.getLastResponse(), "Idempotent-Replayed"));
+    assertEquals(List.of(ch.getId(), charged.getId()), ids(all(w.server.charges().list())));
   }
 
   /** Runs the program that docs/quickstart/java.md prints. */
