@@ -455,6 +455,48 @@ func raceLab(t *testing.T, w *world) {
 	}
 }
 
+func testClock(t *testing.T, w *world) {
+	ctx, clocks := t.Context(), w.server.V1TestHelpersTestClocks
+	dawn := w.dawn.Unix()
+	clock, err := clocks.Create(ctx, &stripe.TestHelpersTestClockCreateParams{FrozenTime: stripe.Int64(dawn), Name: stripe.String("two hours later")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(clock.ID, "clock_") || clock.Status != "ready" || clock.FrozenTime != dawn || clock.Name != "two hours later" {
+		t.Errorf("clock: %+v", clock)
+	}
+	cus, err := w.server.V1Customers.Create(ctx, &stripe.CustomerCreateParams{TestClock: stripe.String(clock.ID)})
+	if err != nil || cus.TestClock.ID != clock.ID || cus.Created != dawn {
+		t.Fatalf("its customer: %+v (%v)", cus, err)
+	}
+	src := w.source(t, nil)
+
+	target := dawn + 7200
+	moving, err := clocks.Advance(ctx, clock.ID, &stripe.TestHelpersTestClockAdvanceParams{FrozenTime: stripe.Int64(target)})
+	if err != nil || moving.Status != "advancing" || moving.StatusDetails.Advancing.TargetFrozenTime != target {
+		t.Fatalf("advance: %+v (%v)", moving, err)
+	}
+	w.hooks.wait(t, stripe.EventTypeTestHelpersTestClockReady, clock.ID)
+	w.hooks.wait(t, stripe.EventTypeSourceCanceled, src.ID)
+	if moved, err := clocks.Retrieve(ctx, clock.ID, nil); err != nil || moved.Status != "ready" || moved.FrozenTime != target {
+		t.Errorf("afterwards: %+v (%v)", moved, err)
+	}
+	_, err = clocks.Advance(ctx, clock.ID, &stripe.TestHelpersTestClockAdvanceParams{FrozenTime: stripe.Int64(dawn)})
+	failure{status: 400, param: "frozen_time"}.check(t, "back", err)
+	if l := all(t, clocks.List(ctx, nil)); len(l) != 1 || l[0].ID != clock.ID {
+		t.Errorf("list: %+v", l)
+	}
+
+	if gone, err := clocks.Delete(ctx, clock.ID, nil); err != nil || !gone.Deleted {
+		t.Errorf("delete: %+v (%v)", gone, err)
+	}
+	if got, err := w.server.V1Customers.Retrieve(ctx, cus.ID, nil); err != nil || !got.Deleted {
+		t.Errorf("its customer: %+v (%v)", got, err)
+	}
+	_, err = clocks.Retrieve(ctx, clock.ID, nil)
+	failure{status: 404, code: "resource_missing", param: "test_clock", says: "^No such test clock: "}.check(t, "a deleted clock", err)
+}
+
 // gateway stands between a library and the server, and loses answers.
 type gateway struct {
 	url string

@@ -59,6 +59,7 @@ var scenarios = []struct {
 	{"quickstart", quickstart},
 	{"restricted-key", restrictedKey},
 	{"race-lab", raceLab},
+	{"test-clock", testClock},
 	{"search", search},
 	{"intent-alma", intentAlma},
 	{"intent-decline", intentDecline},

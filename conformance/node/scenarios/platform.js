@@ -257,3 +257,27 @@ export async function raceLab(w) {
   assert.equal(ch.lastResponse.headers['idempotent-replayed'], 'true');
   assert.deepEqual(ids(await all(w.server.charges.list())), [ch.id, first.id]);
 }
+
+export async function testClock(w) {
+  const { testClocks } = w.server.testHelpers;
+  const clock = await testClocks.create({ frozen_time: w.dawn, name: 'two hours later' });
+  assert.match(clock.id, /^clock_/);
+  assert.deepEqual([clock.object, clock.status, clock.frozen_time, clock.name], ['test_helpers.test_clock', 'ready', w.dawn, 'two hours later']);
+  const cus = await w.server.customers.create({ test_clock: clock.id });
+  assert.deepEqual([cus.test_clock, cus.created], [clock.id, w.dawn]);
+  const src = await w.source();
+
+  const target = w.dawn + 7200;
+  const moving = await testClocks.advance(clock.id, { frozen_time: target });
+  assert.deepEqual([moving.status, moving.status_details.advancing.target_frozen_time], ['advancing', target]);
+  await w.hooks.wait('test_helpers.test_clock.ready', clock.id);
+  await w.hooks.wait('source.canceled', src.id);
+  const moved = await testClocks.retrieve(clock.id);
+  assert.deepEqual([moved.status, moved.frozen_time], ['ready', target]);
+  await refused(testClocks.advance(clock.id, { frozen_time: w.dawn }), { status: 400, param: 'frozen_time' });
+  assert.deepEqual(ids(await all(testClocks.list())), [clock.id]);
+
+  assert.equal((await testClocks.del(clock.id)).deleted, true);
+  assert.equal((await w.server.customers.retrieve(cus.id)).deleted, true);
+  await refused(testClocks.retrieve(clock.id), { status: 404, code: 'resource_missing', param: 'test_clock', says: /^No such test clock: / });
+}

@@ -11,7 +11,7 @@ import urllib.parse
 
 import stripe
 
-from scenarios import DAY, INVALID, Scenario, scripted
+from scenarios import DAY, HOUR, INVALID, Scenario, scripted
 from server import PATIENCE
 from world import Gateway, dial, everything, free_port, ids, order, rand, visit
 
@@ -264,6 +264,32 @@ class Platform(Scenario):
         ch = dial(w.base, w.sk, max_network_retries=2).v1.charges.create({"amount": src.amount, "currency": src.currency, "source": src.id})
         self.assertEqual(ch.last_response.headers["idempotent-replayed"], "true")
         self.assertEqual(ids(everything(w.server.charges.list())), [ch.id, first.id])
+
+    def test_test_clock(self):
+        w = self.w
+        clocks = w.server.test_helpers.test_clocks
+        clock = clocks.create({"frozen_time": w.dawn, "name": "two hours later"})
+        self.assertRegex(clock.id, "^clock_")
+        self.assertEqual((clock.object, clock.status, clock.frozen_time, clock.name),
+                         ("test_helpers.test_clock", "ready", w.dawn, "two hours later"))
+        cus = w.server.customers.create({"test_clock": clock.id})
+        self.assertEqual((cus.test_clock, cus.created), (clock.id, w.dawn))
+        src = w.source()
+
+        target = w.dawn + 2 * HOUR
+        moving = clocks.advance(clock.id, {"frozen_time": target})
+        self.assertEqual((moving.status, moving.status_details.advancing.target_frozen_time), ("advancing", target))
+        w.hooks.wait("test_helpers.test_clock.ready", clock.id)
+        w.hooks.wait("source.canceled", src.id)
+        moved = clocks.retrieve(clock.id)
+        self.assertEqual((moved.status, moved.frozen_time), ("ready", target))
+        w.refused(lambda: clocks.advance(clock.id, {"frozen_time": w.dawn}), 400, INVALID, param="frozen_time")
+        self.assertEqual(ids(everything(clocks.list())), [clock.id])
+
+        self.assertTrue(clocks.delete(clock.id).deleted)
+        self.assertTrue(w.server.customers.retrieve(cus.id).deleted)
+        w.refused(lambda: clocks.retrieve(clock.id), 404, INVALID,
+                  code="resource_missing", param="test_clock", says="^No such test clock: ")
 
     def test_quickstart(self):
         """Runs the program that docs/quickstart/python.md prints."""

@@ -1,6 +1,7 @@
 package ducat;
 
 import static ducat.World.DAY;
+import static ducat.World.HOUR;
 import static ducat.World.all;
 import static ducat.World.chargeOf;
 import static ducat.World.dial;
@@ -34,6 +35,7 @@ import com.stripe.model.File;
 import com.stripe.model.Payout;
 import com.stripe.model.Refund;
 import com.stripe.model.Source;
+import com.stripe.model.testhelpers.TestClock;
 import com.stripe.net.RequestOptions;
 import com.stripe.net.Webhook;
 import com.stripe.param.ChargeListParams;
@@ -47,6 +49,8 @@ import com.stripe.param.PayoutCreateParams;
 import com.stripe.param.PayoutListParams;
 import com.stripe.param.PayoutRetrieveParams;
 import com.stripe.param.RefundCreateParams;
+import com.stripe.param.testhelpers.TestClockAdvanceParams;
+import com.stripe.param.testhelpers.TestClockCreateParams;
 import ducat.Receiver.Delivery;
 import ducat.World.Refusal;
 import java.io.IOException;
@@ -346,6 +350,35 @@ final class Platform {
     Charge ch = dial(w.base, w.sk, client -> client.setMaxNetworkRetries(2)).charges().create(chargeOf(second).build());
     assertEquals("true", header(ch.getLastResponse(), "Idempotent-Replayed"));
     assertEquals(List.of(ch.getId(), charged.getId()), ids(all(w.server.charges().list())));
+  }
+
+  static void testClock(World w) throws Exception {
+    var clocks = w.server.testHelpers().testClocks();
+    TestClock clock = clocks.create(TestClockCreateParams.builder().setFrozenTime(w.dawn).setName("two hours later").build());
+    assertTrue(clock.getId().startsWith("clock_"), clock.getId());
+    assertEquals(List.of("test_helpers.test_clock", "ready", w.dawn, "two hours later"),
+        List.of(clock.getObject(), clock.getStatus(), clock.getFrozenTime(), clock.getName()));
+    Customer cus = w.server.customers().create(CustomerCreateParams.builder().setTestClock(clock.getId()).build());
+    assertEquals(List.of(clock.getId(), w.dawn), List.of(cus.getTestClock(), cus.getCreated()));
+    Source src = w.source(order());
+
+    long target = w.dawn + 2 * HOUR;
+    TestClock moving = clocks.advance(clock.getId(), to(target));
+    assertEquals(List.of("advancing", target), List.of(moving.getStatus(), moving.getStatusDetails().getAdvancing().getTargetFrozenTime()));
+    w.hooks.await("test_helpers.test_clock.ready", clock.getId());
+    w.hooks.await("source.canceled", src.getId());
+    TestClock moved = clocks.retrieve(clock.getId());
+    assertEquals(List.of("ready", target), List.of(moved.getStatus(), moved.getFrozenTime()));
+    refused("back", Refusal.invalid(null, "frozen_time", "."), () -> clocks.advance(clock.getId(), to(w.dawn)));
+    assertEquals(List.of(clock.getId()), ids(all(clocks.list())));
+
+    assertTrue(clocks.delete(clock.getId()).getDeleted());
+    assertTrue(w.server.customers().retrieve(cus.getId()).getDeleted());
+    refused("a deleted clock", Refusal.missing("test_clock", "^No such test clock: "), () -> clocks.retrieve(clock.getId()));
+  }
+
+  private static TestClockAdvanceParams to(long frozenTime) {
+    return TestClockAdvanceParams.builder().setFrozenTime(frozenTime).build();
   }
 
   /** Runs the program that docs/quickstart/java.md prints. */
