@@ -138,7 +138,17 @@ func TestBrokenDisk(t *testing.T) {
 func TestLogStaysTheSameFile(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
-	body := []byte(strings.Repeat("x", 1_000_000))
+	err := s.engine.writer.do(t.Context(), func(c *conn) error {
+		r, err := c.Query(`pragma wal_autocheckpoint(50)`)
+		if err == nil {
+			r.Close()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(strings.Repeat("x", 100_000))
 	for range 60 {
 		err := s.Update(t.Context(), 1, func(tx store.Tx) error {
 			if err := tx.DeleteJob("big"); err != nil {
