@@ -27,9 +27,10 @@ begin() {
   trap 'rm -f "$DUCAT_RAN"' EXIT
 }
 
-# finish checks that every scenario of the list has run, unless the caller's
-# arguments, which are handed on, chose some.
+# finish checks that every scenario of the suite's lists has run, unless the
+# caller's arguments, which are handed on, chose some.
+lists=()
 finish() {
   [ $# = 0 ] || return 0
-  ../ran.sh "$suite" "$DUCAT_RAN"
+  ../ran.sh "$suite" "$DUCAT_RAN" "${lists[@]}"
 }

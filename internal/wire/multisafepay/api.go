@@ -83,6 +83,7 @@ type endpoint struct {
 	method, pattern string
 	public          bool // an API token may call it, from a browser
 	file            bool // takes a large body
+	bodyless        bool // needs no body
 	read            func(c *call) (any, error)
 	write           func(c *call) (step, error)
 }
@@ -248,6 +249,9 @@ func (c *call) readBody(r *http.Request, ep endpoint) error {
 	}
 	if int64(len(b)) > limit {
 		return refusef(codeMissing, "the body is larger than %d bytes", limit)
+	}
+	if ep.bodyless && len(b) == 0 {
+		return nil
 	}
 	if c.body, err = value.Parse(b); err != nil {
 		return refusef(codeMissing, "the body is not a JSON object")

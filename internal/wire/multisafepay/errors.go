@@ -113,9 +113,6 @@ func translate(err error) *wireError {
 	case fault.NotFound:
 		return refuse(codeOrder)
 	case fault.Conflict:
-		if f.Code == "refund_window" {
-			return refusef(codeRefund, "the time for refunds has passed")
-		}
 		return &wireError{status: http.StatusNotFound, code: codeCreate, text: titles[codeCreate] + ": " + f.Message}
 	case fault.Declined:
 		return refuse(codeDeclined)

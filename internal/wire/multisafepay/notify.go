@@ -48,11 +48,7 @@ func (a *API) notify(t *engine.Tx, row *resource.Row, o *order, at time.Time) er
 	if o.Options.Notification == "" {
 		return nil
 	}
-	d := store.Delivery{ID: t.NewID("ntf_"), Event: o.OrderID, Endpoint: row.ID, State: webhook.Pending, Created: t.At, Next: at}
-	if err := t.InsertDelivery(d); err != nil {
-		return err
-	}
-	return t.Job("deliver:"+d.ID, webhook.Job, at, webhook.Payload{Front: Name, Delivery: d.ID})
+	return webhook.Plan(t, Name, o.Status, store.Delivery{ID: t.NewID("ntf_"), Event: o.OrderID, Endpoint: row.ID, State: webhook.Pending, Created: at})
 }
 
 // Prepare implements webhook.Front. Signatures have the time of the wall,

@@ -132,8 +132,8 @@ func (a *API) refund(t *engine.Tx, row resource.Row, o *order, q refundRequest) 
 		o.Related = append(o.Related, psp)
 		return a.saveOrder(t, &row, o)
 	})
-	if fault.CodeOf(err) == "refund_window" {
-		return "", refusef(codeRefund, "the time for refunds has passed")
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Conflict {
+		return "", refusef(codeRefund, "%s", f.Message)
 	}
 	return psp, err
 }

@@ -9,7 +9,7 @@ func (a *API) endpoints() []endpoint {
 		{method: post, pattern: "orders", write: createOrder},
 		{method: get, pattern: "orders/{order}", read: retrieveOrder},
 		{method: patch, pattern: "orders/{order}", write: updateOrder},
-		{method: post, pattern: "orders/{order}/cancel", write: cancelQR},
+		{method: post, pattern: "orders/{order}/cancel", bodyless: true, write: cancelQR},
 		{method: post, pattern: "orders/{order}/capture", write: captureOrder},
 		{method: post, pattern: "orders/{order}/files", file: true, write: attachFile},
 		{method: get, pattern: "orders/{order}/paymentlink", read: retrieveLink},

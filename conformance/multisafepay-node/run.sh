@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs the scenarios with MultiSafepay's Node library against a ducat it starts
+# itself. Arguments go to node:
+# conformance/multisafepay-node/run.sh --test-name-pattern refund
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ../suite.sh
+
+command -v npm >/dev/null || absent npm
+begin
+
+# The stamp saves a download when nothing changed since the last one.
+if ! cmp -s package-lock.json node_modules/.installed; then
+  npm ci --silent || npm install --no-save --silent
+  cp package-lock.json node_modules/.installed
+fi
+
+node --test "$@"
+lists=(../MULTISAFEPAY.md)
+finish "$@"
