@@ -101,6 +101,7 @@ type call struct {
 	totalCount bool    // a list was asked for how much there is
 	upload     *upload // the file of a multipart request
 	apiKey     string
+	unreadable error  // what is wrong with the form
 	refused    string // code of a refusal that is kept under an idempotency key
 }
 
@@ -192,6 +193,7 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	if err != nil {
 		return engine.Reply{}, err
 	}
+	h.Set("Stripe-Version", known.version)
 	asked := firstOf(r.Header.Get("Stripe-Version"), params.Get("_stripe_version").String())
 	if err := c.limited(known, asked); err != nil {
 		return engine.Reply{}, err
@@ -205,6 +207,9 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 			return engine.Reply{}, c.otherAccount(acct)
 		}
 		h.Set("Stripe-Account", acct)
+	}
+	if acct := r.Header.Get("Stripe-Context"); acct != "" && acct != c.principal.account {
+		return engine.Reply{}, c.otherAccount(acct) // never done on an account that was not meant
 	}
 	if ep.read == nil && ep.write == nil && ep.bytes == nil {
 		return engine.Reply{}, unrecognized(r)
@@ -220,16 +225,25 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 			return engine.Reply{}, err
 		}
 	}
+	if err := c.accept(ep); err != nil {
+		return engine.Reply{}, c.refuse(err)
+	}
+	return c.raced(r, func() (engine.Reply, error) { return a.run(c, ep, h) })
+}
+
+// accept checks what can be known of the parameters from the endpoint's row.
+func (c *call) accept(ep endpoint) (err error) {
+	if c.unreadable != nil {
+		return c.unreadable
+	}
 	if !since(c.version, parameterRenames[0].from) {
 		c.params = c.modernized(ep)
 	}
 	if err := c.known(ep); err != nil {
-		return engine.Reply{}, err
+		return err
 	}
-	if c.expand, err = c.expansions(ep); err != nil {
-		return engine.Reply{}, err
-	}
-	return c.raced(r, func() (engine.Reply, error) { return a.run(c, ep, h) })
+	c.expand, err = c.expansions(ep)
+	return err
 }
 
 // run does what a call asks for.
@@ -272,16 +286,18 @@ func (a *API) admit(c *call, r *http.Request, h http.Header) (err error) {
 	if c.principal, err = a.authenticate(c.ctx, key); err != nil || !inHeader {
 		return err
 	}
-	c.params, err = c.readParams(r)
-	return err
+	// What is wrong with the form is said when account, route and permission are
+	// known to be right.
+	c.params, c.unreadable = c.readParams(r)
+	return nil
 }
 
 func isMultipart(r *http.Request) bool {
 	return strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/form-data")
 }
 
-// change runs a writing endpoint once per idempotency key.
-func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
+// op is the call as the engine executes it, but for what it does.
+func (c *call) op() engine.Op {
 	op := engine.Op{
 		Merchant: c.principal.merchantID, Cause: engine.Cause{RequestID: c.requestID, IdempotencyKey: c.key},
 		Key: c.key, Endpoint: c.route, AnyParameters: !since(c.version, versionKeyParameters),
@@ -289,13 +305,27 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 	if c.key != "" {
 		op.Fingerprint = c.fingerprint()
 	}
+	return op
+}
+
+// refuse is the error of a request whose parameters are not in order: that its
+// key was used for something else is said first.
+func (c *call) refuse(err error) error {
+	if c.key == "" {
+		return err
+	}
+	if kerr := c.api.engine.KeyMisused(c.ctx, c.op()); kerr != nil {
+		return keyError(kerr, c)
+	}
+	return err
+}
+
+// change runs a writing endpoint once per idempotency key.
+func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
+	op := c.op()
 	s, err := ep.write(c)
 	if err != nil {
-		// A refused request is still told that its key was used differently.
-		if kerr := a.engine.KeyMisused(c.ctx, op); kerr != nil {
-			return engine.Reply{}, keyError(kerr, c)
-		}
-		return engine.Reply{}, err
+		return engine.Reply{}, c.refuse(err)
 	}
 	var refusal *wireError
 	op.Begin = func(t *engine.Tx) error {

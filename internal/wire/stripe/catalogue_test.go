@@ -89,6 +89,9 @@ var catalogue = []row{
 	{"missing nested", posts("/v1/customers", "shipping[name]", "Ann"), 400, "", "parameter_missing", "shipping[address]", says("Missing required param: shipping[address].")},
 	{"empty", posts("/v1/charges", "amount", "1099", "currency", ""), 400, "", "parameter_invalid_empty", "currency", says(noEmpty, "currency")},
 	{"empty member", posts("/v1/sources", "type", "alipay", "amount", "1099", "currency", "usd", "redirect[return_url]", ""), 400, "", "parameter_invalid_empty", "redirect[return_url]", says(noEmpty, "redirect[return_url]")},
+	{"empty boolean", posts("/v1/webhook_endpoints", "url", "http://localhost:1/", "enabled_events[]", "*", "connect", ""), 400, "", "parameter_invalid_empty", "connect", says(noEmpty, "connect")},
+	{"empty enum", posts("/v1/sources", "type", "alipay", "amount", "1099", "currency", "usd", "redirect[return_url]", "https://shop.example/", "usage", ""), 400, "", "parameter_invalid_empty", "usage", says(noEmpty, "usage")},
+	{"empty hash", posts("/v1/sources", aSource("owner", "")...), 400, "", "parameter_invalid_empty", "owner", says(noEmpty, "owner")},
 	{"integer", posts("/v1/charges", "amount", "abc"), 400, "", "parameter_invalid_integer", "amount", says("Invalid integer: abc")},
 	{"integer with decimals", posts("/v1/charges", "amount", "1099.0"), 400, "", "parameter_invalid_integer", "amount", says("Invalid integer: 1099.0")},
 	{"boolean", posts("/v1/webhook_endpoints", "url", "http://localhost:1/", "enabled_events[]", "*", "connect", "1"), 400, "", "", "connect", says("Invalid boolean: 1")},
@@ -178,6 +181,10 @@ var catalogue = []row{
 		return s.do("POST", "/v1/charges", keyed("E"), "amount", "1")
 	}, 400, "idempotency_error", "", "", says("Keys for idempotent requests can only be used for the same endpoint they were first used for ('/v1/customers' vs '/v1/charges'). Try using a key other than 'E' if you meant to execute a different request.")},
 	{"key in use", func(s *scene) response { return s.meanwhile("U") }, 409, "", "idempotency_key_in_use", "", says("There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through): U. Please try again later.")},
+	{"key with an unknown parameter", func(s *scene) response {
+		s.must(s.do("POST", "/v1/customers", keyed("P"), "name", "Ann"))
+		return s.do("POST", "/v1/customers", keyed("P"), "foo", "1")
+	}, 400, "idempotency_error", "", "", says("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than 'P' if you meant to execute a different request.")},
 	{"empty key", with("Idempotency-Key", "", "POST", "/v1/customers"), 400, "", "", "", says("Idempotency Key must be a non-empty string.")},
 	{"long key", with("Idempotency-Key", strings.Repeat("k", 256), "POST", "/v1/customers"), 400, "", "", "", says("Idempotency Key must be at most 255 characters long.")},
 }

@@ -81,7 +81,11 @@ func TestAccountHeader(t *testing.T) {
 		t.Errorf("another account, before the route: %d %s", r.status, r.body)
 	}
 	// Headers that say nothing to us are not in the way.
-	for _, h := range []string{"Stripe-Context", "X-Stripe-Client-Telemetry", "X-Stripe-Client-User-Agent", "Stripe-Request-Trigger", "Stripe-Livemode"} {
+	if r := w.do("GET", "/v1/balance", map[string]string{"Stripe-Context": account + "/acct_1Somebody"}); r.status != 403 || r.err()["code"] != "account_invalid" {
+		t.Errorf("a context that is not the key's account: %d %s", r.status, r.body)
+	}
+	w.must(w.do("GET", "/v1/balance", map[string]string{"Stripe-Context": account, "Stripe-Account": account}))
+	for _, h := range []string{"X-Stripe-Client-Telemetry", "X-Stripe-Client-User-Agent", "Stripe-Request-Trigger", "Stripe-Livemode"} {
 		w.must(w.do("GET", "/v1/balance", map[string]string{h: "{}"}))
 	}
 }
@@ -272,5 +276,76 @@ func TestRateLimit(t *testing.T) {
 	w.control("POST", "account", `{"settings": {}}`)
 	for range 10 {
 		w.must(w.get("/v1/balance"))
+	}
+}
+
+// TestOrderOfChecks: what is said first when several things are wrong
+// (stripe-platform §1.6): key, version, account, route, kind of key, idempotency
+// key, form.
+func TestOrderOfChecks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wrong := map[string]string{"Stripe-Version": "2099-01-01", "Stripe-Account": "acct_1Somebody", "Idempotency-Key": strings.Repeat("k", 256), "Content-Type": "application/json"}
+	right := []struct{ name, header, message string }{
+		{"version", "Stripe-Version", "Invalid Stripe API version: 2099-01-01"},
+		{"account", "Stripe-Account", "does not have access to account 'acct_1Somebody'"},
+	}
+	send := func(w *world, path, want string, status int) {
+		t.Helper()
+		if r := w.do("POST", path, wrong, "foo", "1"); r.status != status || !strings.Contains(r.err()["message"].(string), want) {
+			t.Errorf("%s: %d %s, want %q", path, r.status, r.body, want)
+		}
+	}
+	send(w.with("sk_test_x"), "/v1/nothing", "Invalid API Key provided", 401)
+	for _, c := range right {
+		send(w.public(), "/v1/nothing", c.message, map[string]int{"version": 400, "account": 403}[c.name])
+		delete(wrong, c.header)
+	}
+	send(w.public(), "/v1/nothing", "Unrecognized request URL (POST: /v1/nothing)", 404)
+	send(w.public(), "/v1/refunds", "cannot be made with a publishable API key", 401)
+	send(w, "/v1/refunds", "Idempotency Key must be at most 255 characters long.", 400)
+	delete(wrong, "Idempotency-Key")
+	send(w, "/v1/refunds", "check that your POST content type is application/x-www-form-urlencoded", 400)
+	delete(wrong, "Content-Type")
+	send(w, "/v1/refunds", "Received unknown parameter: foo", 400)
+	// A library that speaks JSON to a newer API is told that there is none.
+	if r := w.do("POST", "/v2/core/events", map[string]string{"Content-Type": "application/json"}, "a", "b"); r.status != 404 {
+		t.Errorf("v2: %d %s", r.status, r.body)
+	}
+	// Whoever is known is told the version, whatever else is wrong.
+	for name, r := range map[string]response{
+		"version": w.do("GET", "/v1/balance", map[string]string{"Stripe-Version": "2099-01-01"}), "route": w.get("/v1/nothing"), "form": w.post("/v1/refunds", "foo", "1"),
+	} {
+		if r.header.Get("Stripe-Version") != "2026-03-25.dahlia" {
+			t.Errorf("wrong %s: Stripe-Version %q", name, r.header.Get("Stripe-Version"))
+		}
+	}
+}
+
+// TestPublishableKeyIsKeptOut: a publishable key may call what the surface says
+// is public, and nothing else.
+func TestPublishableKeyIsKeptOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	public := map[string]bool{}
+	for _, r := range stripe.Routes() {
+		path := placeholder.ReplaceAllString(r.Path, "x")
+		res := w.public().do(r.Method, path, nil)
+		refused := res.status == 401 && res.err()["code"] == "secret_key_required"
+		if refused == r.Public {
+			t.Errorf("%s %s with a publishable key: %d %s", r.Method, r.Path, res.status, res.body)
+		}
+		if r.Public {
+			public[r.Method+" "+r.Path] = true
+		}
+	}
+	// The list of stripe-platform §1.3, as far as it is served: nothing that shows
+	// or changes what is the merchant's.
+	for route := range public {
+		for _, never := range []string{"/refunds", "/customers", "/charges", "/payouts", "/balance", "/events", "/webhook_endpoints", "/disputes", "/files", "/account"} {
+			if strings.Contains(route, "/v1"+never) {
+				t.Errorf("%s is public", route)
+			}
+		}
 	}
 }

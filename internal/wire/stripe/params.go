@@ -138,6 +138,8 @@ func boolean(v form.Value, name string, byDefault bool) (bool, error) {
 		return true, nil
 	case "false":
 		return false, nil
+	case "":
+		return false, emptyParam(name)
 	}
 	if v.Kind() != form.Scalar {
 		return false, invalid("", name, "Invalid boolean: %s", v.JSON())
@@ -150,6 +152,9 @@ func oneOf(v form.Value, name string, values ...string) (string, bool, error) {
 	s, set, err := text(v, name, 0)
 	if err != nil || !set {
 		return "", set, err
+	}
+	if s == "" {
+		return "", true, emptyParam(name)
 	}
 	if !slices.Contains(values, s) {
 		return "", true, invalid("", name, "Invalid %s: must be %s", name, choice(values))
@@ -175,6 +180,9 @@ func hash(v form.Value, name string) (form.Value, bool, error) {
 	}
 	if h, ok := v.AsHash(); ok {
 		return h, true, nil
+	}
+	if v.Kind() == form.Scalar && v.String() == "" {
+		return v, true, emptyParam(name)
 	}
 	return v, true, invalid("", name, "Invalid object")
 }
