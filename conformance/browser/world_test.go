@@ -136,6 +136,9 @@ func newBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Con
 		chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("accept-lang", "en"),
+		// The tests' way of looking into frames does not survive a page that is
+		// shown again as it was.
+		chromedp.Flag("disable-back-forward-cache", true),
 	}, flags...)...)
 	t.Cleanup(stop)
 	browser, stopBrowser := chromedp.NewContext(allocator)
