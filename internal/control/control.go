@@ -45,6 +45,13 @@ type Front interface {
 	Forget(merchantID int64)
 }
 
+// Agreeing is a Front that has standing authorisations.
+type Agreeing interface {
+	// AgreementOf finds the standing authorisation behind an id of the dialect,
+	// "" if the id is not one of those.
+	AgreementOf(r store.Reader, id string) (string, error)
+}
+
 // Watching is a Front that tells how its endpoints do.
 type Watching interface {
 	// Endpoints lists the merchant's endpoints, ready to be encoded.
@@ -439,12 +446,19 @@ func (a *API) decide(r *http.Request, id int64) (any, error) {
 	if err := read(r, &q); err != nil {
 		return nil, err
 	}
-	d, ok := map[string]rail.Decision{"authorize": rail.Approve, "decline": rail.Decline, "cancel": rail.Abort}[q.Decision]
+	d, ok := map[string]rail.Decision{"authorize": rail.Approve, "decline": rail.Decline, "cancel": rail.Abort, "withdraw": ""}[q.Decision]
 	if !ok {
-		return nil, fault.Newf(fault.Invalid, "bad_decision", "decision: %q; possible are authorize, decline and cancel.", q.Decision)
+		return nil, fault.Newf(fault.Invalid, "bad_decision", "decision: %q; possible are authorize, decline, cancel and withdraw.", q.Decision)
 	}
 	state := ""
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
+		if s, found, err := a.decideAgreement(t, q.ID, d); found || err != nil {
+			state = s
+			return err
+		}
+		if d == "" {
+			return fault.Newf(fault.Invalid, "bad_decision", "withdraw: %q is not a standing authorisation.", q.ID)
+		}
 		paymentID, err := a.front.PaymentOf(t, q.ID)
 		if err != nil {
 			return err
@@ -459,6 +473,29 @@ func (a *API) decide(r *http.Request, id int64) (any, error) {
 		return err
 	})
 	return map[string]any{"id": q.ID, "state": state}, err
+}
+
+// decideAgreement decides about the standing authorisation an id names, or ends
+// it as the payer would in the wallet (no decision).
+func (a *API) decideAgreement(t *engine.Tx, id string, d rail.Decision) (state string, found bool, err error) {
+	front, ok := a.front.(Agreeing)
+	if !ok {
+		return "", false, nil
+	}
+	agreementID, err := front.AgreementOf(t, id)
+	if err != nil || agreementID == "" {
+		return "", false, err
+	}
+	ag, err := t.LoadAgreement(agreementID)
+	if err != nil {
+		return "", true, err
+	}
+	if d == "" {
+		err = t.WithdrawAgreement(ag)
+	} else {
+		err = t.DecideAgreement(ag, d, "")
+	}
+	return ag.State().String(), true, err
 }
 
 // openDispute raises a dispute, as a payer who complains would.

@@ -19,6 +19,7 @@ type Agreement struct {
 	State      State // Open: the payer can agree; Done: decided; Expired: too late
 	Active     bool  // Done, and the merchant can debit: the page is the payer's wallet
 	Revocable  bool  // Active, and the payer may withdraw
+	Challenge  bool  // the card's bank asks who is there: see Page.Challenge
 	Livemode   bool
 	MethodName string
 	MethodKey  string
@@ -162,15 +163,21 @@ func (h *handler) showAgreement(w http.ResponseWriter, r *http.Request, a Agreem
 		h.internal(w, r, fmt.Errorf("agreement: %w", err))
 		return
 	}
-	p := Page{Livemode: a.Livemode, MethodKey: a.MethodKey, ReturnURL: a.ReturnURL}
+	p := Page{Livemode: a.Livemode, MethodKey: a.MethodKey, ReturnURL: a.ReturnURL, Merchant: a.Merchant, Challenge: a.Challenge}
+	framed(w, p, "'none'")
 	if a.State == Expired {
 		h.write(w, r, http.StatusOK, expiredTemplate, expiredPage{frame: agreementFrame(r, a, choose(r).W.ExpiredTitle), summary: summary{Merchant: a.Merchant}})
 		return
 	}
 	// A payer who comes back to a decided page is sent on; when the merchant can
 	// debit, the page is where the payer looks it up and withdraws.
-	if a.State == Done && !a.Active || status == http.StatusSeeOther {
+	if a.State == Done && (!a.Active || a.Challenge) || status == http.StatusSeeOther {
 		h.leave(w, r, p, status)
+		return
+	}
+	if a.Challenge {
+		framed(w, p, h.target(r, p).formAction())
+		h.write(w, r, http.StatusOK, challengeTemplate, newChallengePage(r, p))
 		return
 	}
 	l := choose(r)

@@ -88,6 +88,13 @@ func notFound(err error) error {
 	return err
 }
 
+// asksTheBank reports whether a method's page is its bank asking who is there:
+// the payer of any other chose on the merchant's page to be sent to it.
+func asksTheBank(product, key string) bool {
+	rules, _ := method.Find(product, key)
+	return product == method.Intent && !rules.Redirect
+}
+
 func page(v engine.Visit) Page {
 	if v.Payment.ID == "" {
 		return Page{}
@@ -96,7 +103,7 @@ func page(v engine.Visit) Page {
 	p := Page{
 		State: Done, Livemode: v.Merchant.Live, MethodName: rules.Name, MethodKey: v.Payment.Method, Merchant: v.Merchant.Profile.Name,
 		AmountText: v.Payment.Amount.String(), Currency: string(v.Payment.Amount.Currency), ExpiresAt: v.Payment.Attempt.Deadline, Now: v.At, ReturnURL: v.ReturnTo,
-		Challenge: rules.Product == method.Intent && !rules.Redirect,
+		Challenge: asksTheBank(rules.Product, rules.Method),
 	}
 	switch v.Payment.State() {
 	case payment.AwaitingPayer:
@@ -140,7 +147,7 @@ func agreementOf(v engine.Consent) Agreement {
 	rules := engine.AgreementRules(v.Agreement)
 	a := Agreement{
 		State: Done, Livemode: v.Merchant.Live, MethodName: v.Method, MethodKey: v.Agreement.Method, Merchant: v.Merchant.Profile.Name,
-		Payer: v.Agreement.Payer, Now: v.At, ReturnURL: v.ReturnTo,
+		Payer: v.Agreement.Payer, Now: v.At, ReturnURL: v.ReturnTo, Challenge: asksTheBank(v.Agreement.Product, v.Agreement.Method),
 	}
 	switch v.Agreement.State() {
 	case agreement.Requested:

@@ -17,6 +17,7 @@ var intents = []Rules{{
 	AuthorizedFor:   7 * 24 * time.Hour,   // reference §9
 	RefundFor:       180 * 24 * time.Hour, // our choice
 	SeparateCapture: true, Reusable: true,
+	Agreement: &Agreement{AskFor: time.Hour}, // no code: good until the merchant lets go
 }, {
 	Product: Intent, Method: "alma", Name: "Alma",
 	Currencies:      []money.Currency{"EUR"},                      // seed 003, "Error codes"
@@ -45,6 +46,7 @@ var intents = []Rules{{
 	RefundFor:     90 * 24 * time.Hour, // reference §8
 	RefundDelay:   5 * time.Second,     // reference §10.2
 	Redirect:      true, Reusable: true,
+	Agreement: &Agreement{AskFor: time.Hour, Revocable: true}, // reference §13.3: good until the buyer withdraws
 }}
 
 // smallest is what a payment must at least be, in minor units: about half a

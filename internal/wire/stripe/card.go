@@ -322,9 +322,14 @@ func (b cardBody) details(v *view, charge chargeBody, p *payment.Payment) obj {
 		}
 	}
 	if tc.challenge && !charge.Failed {
-		o["three_d_secure"] = obj{"authentication_flow": "challenge", "electronic_commerce_indicator": "05", "exemption_indicator": nil, "result": "authenticated", "result_reason": nil, "transaction_id": nil, "version": "2.2.0"}
+		o["three_d_secure"] = threeDSecurePassed()
 	}
 	return o
+}
+
+// threeDSecurePassed says that the cardholder was asked and answered well.
+func threeDSecurePassed() obj {
+	return obj{"authentication_flow": "challenge", "electronic_commerce_indicator": "05", "exemption_indicator": nil, "result": "authenticated", "result_reason": nil, "transaction_id": nil, "version": "2.2.0"}
 }
 
 // cardRefusal is what the wire says about a refusal of the card's issuer

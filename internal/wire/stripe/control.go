@@ -50,6 +50,32 @@ func (a *API) PaymentOf(r store.Reader, id string) (string, error) {
 	return row.Payment, err
 }
 
+// AgreementOf finds the agreement behind a SetupIntent, a mandate or a payment
+// method.
+func (a *API) AgreementOf(r store.Reader, id string) (string, error) {
+	prefix, _, _ := strings.Cut(id, "_")
+	switch prefix {
+	case "seti":
+		s, err := readSetup(r, id)
+		return s.body.Agreement, err
+	case "mandate":
+		row, err := r.Resource(kindMandate, id)
+		if err != nil {
+			return "", err
+		}
+		b, err := decodeBody[mandateBody](row)
+		return b.Agreement, err
+	case "pm":
+		row, err := r.Resource(kindPaymentMethod, id)
+		if err != nil {
+			return "", err
+		}
+		b, err := decodeBody[methodBody](row)
+		return b.Agreement, err
+	}
+	return "", nil
+}
+
 // ResendByID plans one more delivery of an event to an endpoint.
 func (a *API) ResendByID(t *engine.Tx, eventID, endpointID string) error {
 	event, err := t.Resource(kindEvent, eventID)

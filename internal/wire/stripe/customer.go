@@ -539,7 +539,7 @@ func listCustomerSources(c *call) (obj, error) {
 		for i := len(b.Sources) - 1; i >= 0; i-- {
 			ids = append(ids, b.Sources[i])
 		}
-		if ids, more, err = window(ids, l); err != nil {
+		if ids, more, err = window(ids, "source", l); err != nil {
 			return err
 		}
 		for _, id := range ids {
@@ -559,14 +559,14 @@ func listCustomerSources(c *call) (obj, error) {
 }
 
 // window cuts a page out of a list of ids.
-func window(ids []string, l listing) (page []string, more bool, err error) {
+func window(ids []string, label string, l listing) (page []string, more bool, err error) {
 	find := func(id, param string) (int, error) {
 		for i, s := range ids {
 			if s == id {
 				return i, nil
 			}
 		}
-		return 0, noSuch(400, "source", param, id)
+		return 0, noSuch(400, label, param, id)
 	}
 	if l.before != "" {
 		i, err := find(l.before, "ending_before")

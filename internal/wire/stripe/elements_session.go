@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/store"
 )
 
@@ -105,7 +104,7 @@ func (c *call) deferredTypes(v *view) ([]string, error) {
 	} else if listed {
 		return slices.DeleteFunc(types, func(t string) bool { return !slices.Contains(on, t) }), nil
 	}
-	b := intentBody{Redirects: "always"}
+	b := intentBody{methodChoice: methodChoice{Redirects: "always"}}
 	if b.FutureUsage, _, err = oneOf(h.Get("setup_future_usage"), name+"[setup_future_usage]", "", "off_session", "on_session"); err != nil {
 		return nil, err
 	}
@@ -142,7 +141,7 @@ func savableTypes(on []string) []string {
 func (v *view) methodSpec(typ string) obj {
 	icon := v.api.config.BaseURL + "/pay/assets/" + typ + ".svg"
 	o := obj{"type": typ, "async": false, "fields": []any{}, "selector_icon": obj{"light_theme_png": nil, "light_theme_svg": icon}}
-	if r, _ := method.Find(method.Intent, typ); r.Redirect && typ != "alipay" {
+	if intentRules[typ].Redirect && typ != "alipay" {
 		o["next_action_spec"] = obj{
 			"confirm_response_status_specs":         obj{"requires_action": obj{"type": "redirect_to_url"}},
 			"post_confirm_handling_pi_status_specs": obj{"succeeded": obj{"type": "finished"}, "requires_action": obj{"type": "canceled"}},
@@ -152,6 +151,21 @@ func (v *view) methodSpec(typ string) obj {
 }
 
 // setupSession finds the methods of a session about a SetupIntent.
-func (c *call) setupSession(_ *view, id string, _ obj) ([]string, error) {
-	return nil, noSuch(404, "setupintent", "intent", id)
+func (c *call) setupSession(v *view, id string, preference obj) ([]string, error) {
+	s, err := readSetup(v, id)
+	if err != nil {
+		return nil, c.noSetup(err, id)
+	}
+	if err := c.secretFits(s.body.Secret, "setup_intent_invalid_parameter", id); err != nil {
+		return nil, err
+	}
+	shown, err := v.renderSetup(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.expandPath(shown, []string{"payment_method"}); err != nil {
+		return nil, err
+	}
+	preference["setup_intent"] = shown
+	return s.body.Types, nil
 }

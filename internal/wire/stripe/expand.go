@@ -14,27 +14,31 @@ const expandDepth = 4
 // expandable says, for every object, which fields can be replaced by the object
 // they name, and which hold lists that are shown on demand.
 var expandable = map[string]map[string]string{
-	"source":                    {},
-	"payment_intent":            {"application": "", "customer": "customer", "latest_charge": "charge", "on_behalf_of": "", "payment_method": "payment_method", "review": ""},
-	"payment_method":            {"customer": "customer"},
-	"token":                     {},
-	"elements_session":          {"payment_method_preference": "payment_method_preference"},
-	"payment_method_preference": {"payment_intent": "payment_intent", "setup_intent": "setup_intent"},
-	"confirmation_token":        {},
-	"customer":                  {"default_source": "source", "sources": "", "test_clock": "test_helpers.test_clock"},
-	"charge":                    {"balance_transaction": "balance_transaction", "refunds": "refunds", "customer": "customer", "payment_intent": "payment_intent", "application": "", "application_fee": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "", "failure_balance_transaction": "balance_transaction"},
-	"refund":                    {"charge": "charge", "balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "source_transfer_reversal": "", "transfer_reversal": ""},
-	"balance_transaction":       {"source": "any"},
-	"dispute":                   {"charge": "charge", "payment_intent": "payment_intent"},
-	"payout":                    {"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "destination": "", "original_payout": "payout", "reversed_by": "payout", "application_fee": ""},
-	"file":                      {"links": ""},
-	"test_helpers.test_clock":   {},
-	"event":                     {},
-	"webhook_endpoint":          {},
-	"balance":                   {},
-	"balance_settings":          {},
-	"source_transaction":        {},
-	"account":                   {},
+	"source":                       {},
+	"payment_intent":               {"application": "", "customer": "customer", "latest_charge": "charge", "on_behalf_of": "", "payment_method": "payment_method", "review": ""},
+	"payment_method":               {"customer": "customer"},
+	"token":                        {},
+	"elements_session":             {"payment_method_preference": "payment_method_preference"},
+	"payment_method_preference":    {"payment_intent": "payment_intent", "setup_intent": "setup_intent"},
+	"confirmation_token":           {},
+	"customer":                     {"default_source": "source", "sources": "", "test_clock": "test_helpers.test_clock"},
+	"charge":                       {"balance_transaction": "balance_transaction", "refunds": "refunds", "customer": "customer", "payment_intent": "payment_intent", "application": "", "application_fee": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "", "failure_balance_transaction": "balance_transaction"},
+	"refund":                       {"charge": "charge", "balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "source_transfer_reversal": "", "transfer_reversal": ""},
+	"balance_transaction":          {"source": "any"},
+	"dispute":                      {"charge": "charge", "payment_intent": "payment_intent"},
+	"payout":                       {"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "destination": "", "original_payout": "payout", "reversed_by": "payout", "application_fee": ""},
+	"file":                         {"links": ""},
+	"test_helpers.test_clock":      {},
+	"event":                        {},
+	"webhook_endpoint":             {},
+	"balance":                      {},
+	"balance_settings":             {},
+	"source_transaction":           {},
+	"account":                      {},
+	"setup_intent":                 {"application": "", "customer": "customer", "latest_attempt": "setup_attempt", "mandate": "mandate", "on_behalf_of": "", "payment_method": "payment_method", "single_use_mandate": "mandate"},
+	"setup_attempt":                {"application": "", "customer": "customer", "on_behalf_of": "", "payment_method": "payment_method", "setup_intent": "setup_intent"},
+	"mandate":                      {"payment_method": "payment_method"},
+	"payment_method_configuration": {},
 }
 
 // expansions reads and checks the expand parameter against the schema, before
@@ -198,6 +202,16 @@ func (v *view) byID(ref string) (obj, error) {
 		return v.intent(ref)
 	case "pm":
 		return v.paymentMethod(ref)
+	case "seti":
+		return v.setup(ref)
+	case "mandate":
+		return v.mandate(ref)
+	case "setatt":
+		row, err := v.Resource(kindSetupAttempt, ref)
+		if err != nil {
+			return nil, err
+		}
+		return v.setupAttempt(row)
 	case "dp":
 		return v.dispute(ref)
 	case "po":

@@ -14,10 +14,13 @@ import (
 // makers make an object of each collection that a path can name one of. A route
 // with a new collection needs a maker here.
 var makers = map[string]func(h *household) object{
-	"sources":         func(h *household) object { return h.source },
-	"customers":       func(h *household) object { return h.customer },
-	"charges":         func(h *household) object { return h.charge },
-	"payment_intents": func(h *household) object { return h.intent },
+	"sources":                       func(h *household) object { return h.source },
+	"customers":                     func(h *household) object { return h.customer },
+	"charges":                       func(h *household) object { return h.charge },
+	"payment_intents":               func(h *household) object { return h.intent },
+	"setup_intents":                 func(h *household) object { return h.setup },
+	"mandates":                      func(h *household) object { return h.mandate },
+	"payment_method_configurations": func(h *household) object { return h.configuration },
 	"tokens": func(h *household) object {
 		return h.public().must(h.public().post("/v1/tokens", "card[number]", "4242424242424242", "card[exp_month]", "12", "card[exp_year]", "2034"))
 	},
@@ -61,7 +64,7 @@ func needed(route string, h *household) []string {
 // household is a world with one object of everything.
 type household struct {
 	*world
-	source, customer, charge, refund, dispute, intent, method object
+	source, customer, charge, refund, dispute, intent, method, setup, mandate, configuration object
 }
 
 func newHousehold(w *world) *household {
@@ -83,6 +86,9 @@ func newHousehold(w *world) *household {
 	h.method = w.must(w.post("/v1/payment_methods/pm_card_visa/attach", "customer", h.customer["id"].(string)))
 	w.must(w.post(clocks, "frozen_time", "1577836800"))
 	h.intent = w.must(w.post("/v1/payment_intents", "amount", "1099", "currency", "usd"))
+	h.mandate = object{"id": w.setUp("payment_method_data[type]", "alipay", "return_url", "https://shop.example/")["mandate"]}
+	h.setup = w.must(w.post("/v1/setup_intents"))
+	h.configuration = w.must(w.post("/v1/payment_method_configurations", "name", "x"))
 	return h
 }
 
@@ -101,7 +107,7 @@ func (h *household) everything() map[string]string {
 	h.t.Helper()
 	all := map[string]string{}
 	for _, r := range stripe.Routes() {
-		if r.Method == "GET" && !strings.Contains(r.Path, "{") && r.Path != "/v1/elements/sessions" { // each session has an id of its own
+		if r.Method == "GET" && !strings.Contains(r.Path, "{") && r.Path != "/v1/elements/sessions" && r.Path != "/v1/setup_attempts" { // sessions have ids of their own; attempts are of one intent
 			all[r.Path] = string(h.get(r.Path, required("GET "+r.Path)...).body)
 		}
 	}
@@ -135,22 +141,24 @@ func (h *household) references() map[string]string {
 	id := func(o object) string { return o["id"].(string) }
 	return map[string]string{
 		"charge": id(h.charge), "customer": id(h.customer), "source": id(h.source), "card": id(h.source), "default_source": id(h.source),
-		"payment_intent": id(h.intent), "payment_method": id(h.method), "webhook_endpoint": id(makers["webhook_endpoints"](h)), "starting_after": "", "ending_before": "",
+		"payment_intent": id(h.intent), "setup_intent": id(h.setup), "payment_method_configuration": id(makers["payment_method_configurations"](h)), "payment_method": id(h.method), "webhook_endpoint": id(makers["webhook_endpoints"](h)), "starting_after": "", "ending_before": "",
 	}
 }
 
 // unused are parameters that name an object and are never looked at, and why.
 var unused = map[string]string{
-	"POST /v1/sources customer":                    "refused for this type of source, whatever it says",
-	"POST /v1/tokens card":                         "a hash, not an id",
-	"POST /v1/tokens customer":                     "of cards a customer has; refused",
-	"POST /v1/payment_methods card":                "a hash, not an id",
-	"POST /v1/payment_methods/{id} card":           "a hash, not an id",
-	"POST /v1/payment_methods customer":            "copies between connected accounts, which are not offered",
-	"POST /v1/payment_methods payment_method":      "copies between connected accounts, which are not offered",
-	"POST /v1/payment_intents/{id}/confirm source": "an older name, sent along and ignored",
-	"POST /v1/refunds customer":                    "only for refunds of a cash balance",
-	"POST /v1/charges/{charge}/refunds customer":   "only for refunds of a cash balance",
+	"POST /v1/sources customer":                        "refused for this type of source, whatever it says",
+	"POST /v1/payment_method_configurations card":      "a hash, not an id",
+	"POST /v1/payment_method_configurations/{id} card": "a hash, not an id",
+	"POST /v1/tokens card":                             "a hash, not an id",
+	"POST /v1/tokens customer":                         "of cards a customer has; refused",
+	"POST /v1/payment_methods card":                    "a hash, not an id",
+	"POST /v1/payment_methods/{id} card":               "a hash, not an id",
+	"POST /v1/payment_methods customer":                "copies between connected accounts, which are not offered",
+	"POST /v1/payment_methods payment_method":          "copies between connected accounts, which are not offered",
+	"POST /v1/payment_intents/{id}/confirm source":     "an older name, sent along and ignored",
+	"POST /v1/refunds customer":                        "only for refunds of a cash balance",
+	"POST /v1/charges/{charge}/refunds customer":       "only for refunds of a cash balance",
 }
 
 // TestNothingLeaksBetweenWorlds tries every route of the surface with objects of
@@ -181,6 +189,9 @@ func TestNothingLeaksBetweenWorlds(t *testing.T) {
 				missing(route, thief.do(r.Method, path, nil, needed(route, theirs)...))
 				if r.Public {
 					secret := ours.source["client_secret"].(string)
+					if strings.HasPrefix(r.Path, "/v1/setup_intents/") {
+						secret = ours.setup["client_secret"].(string)
+					}
 					if strings.HasPrefix(r.Path, "/v1/payment_intents/") {
 						secret = ours.intent["client_secret"].(string)
 					}
@@ -270,6 +281,8 @@ func (h *household) cursor(r stripe.Route) string {
 // required are the parameters a request needs beside the one under test.
 func required(route string) []string {
 	switch route {
+	case "POST /v1/setup_intents":
+		return nil
 	case "POST /v1/payment_intents":
 		return []string{"amount", "1099", "currency", "usd"}
 	case "GET /v1/charges/search", "GET /v1/customers/search", "GET /v1/payment_intents/search":

@@ -28,15 +28,10 @@ type intentBody struct {
 	Currency money.Currency `json:"currency"`
 	Secret   string         `json:"secret"`
 
-	Redirects     string                   `json:"redirects,omitempty"` // of automatic_payment_methods: "always" or "never"; "" when types were listed
-	Types         []string                 `json:"types"`
-	Allowed       []string                 `json:"allowed,omitempty"`
-	Excluded      []string                 `json:"excluded,omitempty"`
-	Configuration string                   `json:"configuration,omitempty"`
-	Options       map[string]methodOptions `json:"options,omitempty"`
-	CaptureMethod string                   `json:"capture_method,omitempty"` // "" for the version's default
-	ByServer      bool                     `json:"by_server,omitempty"`      // confirmation_method is manual
-	FutureUsage   string                   `json:"future_usage,omitempty"`
+	methodChoice
+	CaptureMethod string `json:"capture_method,omitempty"` // "" for the version's default
+	ByServer      bool   `json:"by_server,omitempty"`      // confirmation_method is manual
+	FutureUsage   string `json:"future_usage,omitempty"`
 
 	Customer       string            `json:"customer,omitempty"`
 	Description    string            `json:"description,omitempty"`
@@ -61,6 +56,21 @@ type intentBody struct {
 
 	CanceledAt   time.Time `json:"canceled_at,omitzero"`
 	CancelReason string    `json:"cancel_reason,omitempty"`
+}
+
+// methodChoice says which methods an intent can have.
+type methodChoice struct {
+	Redirects     string                   `json:"redirects,omitempty"` // of automatic_payment_methods: "always" or "never"; "" when types were listed
+	Types         []string                 `json:"types"`
+	Allowed       []string                 `json:"allowed,omitempty"`
+	Excluded      []string                 `json:"excluded,omitempty"`
+	Configuration string                   `json:"configuration,omitempty"`
+	Options       map[string]methodOptions `json:"options,omitempty"`
+}
+
+// takes reports whether a choice leaves a type in, whatever else decides.
+func (b methodChoice) takes(typ string, on []string) bool {
+	return slices.Contains(on, typ) && (len(b.Allowed) == 0 || slices.Contains(b.Allowed, typ)) && !slices.Contains(b.Excluded, typ)
 }
 
 // methodOptions are an intent's options for one type of method.
@@ -385,7 +395,7 @@ func createIntent(c *call) (step, error) {
 				return err
 			}
 			i.body.Secret = id + "_secret_" + t.Random(25)
-			if i.body.PaymentMethod, err = c.chosenMethod(t, i.body); err != nil {
+			if i.body.PaymentMethod, err = c.chosenMethod(t, i.body.Customer); err != nil {
 				return err
 			}
 			i.row = newRow(t, kindIntent, id, "", encodeBody(i.body), i.body.keys()...)
@@ -486,7 +496,7 @@ func (c *call) reterm(t *engine.Tx, i intent) error {
 	if err := c.checkIntent(t, &i.body); err != nil {
 		return err
 	}
-	chosen, err := c.chosenMethod(t, i.body)
+	chosen, err := c.chosenMethod(t, i.body.Customer)
 	if err != nil {
 		return err
 	}

@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
+	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
 )
 
@@ -184,7 +186,7 @@ func (c *call) browserMay(b *intentBody) error {
 func (c *call) confirmMethod(t *engine.Tx, i *intent) (string, methodBody, error) {
 	id := i.body.PaymentMethod
 	if !c.creating() {
-		chosen, err := c.chosenMethod(t, i.body)
+		chosen, err := c.chosenMethod(t, i.body.Customer)
 		if err != nil {
 			return "", methodBody{}, err
 		}
@@ -211,7 +213,10 @@ func (c *call) creating() bool { return c.path("id") == "" }
 
 // confirmable makes the checks 12 to 15 of stripe-payment-intents §3.3.
 func (c *call) confirmable(t *engine.Tx, i intent, m methodBody, s presence) error {
-	rules, _ := method.Find(method.Intent, m.Type)
+	rules := intentRules[m.Type]
+	if rules.Redirect && s.offSession && m.Agreement != "" {
+		return nil // debited under the payer's standing authorisation
+	}
 	switch {
 	case rules.Redirect && s.offSession:
 		return invalid("payment_intent_invalid_parameter", "off_session", "Payments with %s need the customer: off_session cannot be true.", m.Type)
@@ -252,6 +257,8 @@ func (c *call) attempt(t *engine.Tx, i intent, id string, m methodBody, s presen
 	if m.Card != nil {
 		own := cardScript(m, s)
 		rules, away = append(rules, own...), own[0].Do == "redirect"
+	} else if s.offSession && m.Agreement != "" {
+		away = false
 	}
 	b.PaymentMethod, b.LastError = id, nil
 	b.Tried, b.Waits = true, b.ByServer && away
@@ -263,12 +270,24 @@ func (c *call) attempt(t *engine.Tx, i intent, id string, m methodBody, s presen
 	if len(rules) > 0 {
 		terms.Script = string(encodeBody(rules))
 	}
+	proof, debit, err := c.debitable(t, m, s)
+	if err != nil {
+		return err
+	}
 	if i.payment == nil {
-		_, err := t.Start(terms, func(p *payment.Payment) error {
+		prepare := func(p *payment.Payment) error {
 			i.row.Payment = p.ID
 			return i.write(t)
-		})
+		}
+		if debit {
+			_, err = t.Debit(terms, proof, prepare)
+		} else {
+			_, err = t.Start(terms, prepare)
+		}
 		return err
+	}
+	if debit {
+		terms.Agreement = proof.Agreement().ID
 	}
 	if i.payment.State().Waiting() {
 		if err := t.Void(i.payment); err != nil {
@@ -279,12 +298,53 @@ func (c *call) attempt(t *engine.Tx, i intent, id string, m methodBody, s presen
 		return err
 	}
 	p := i.payment
-	proof, ok := p.Retryable()
+	again, ok := p.Retryable()
 	if !ok {
 		panic("stripe: intent " + i.id() + " is confirmable, but its payment is " + p.State().String())
 	}
-	p.Method, p.Amount, p.AutoCapture, p.Descriptor, p.Script = terms.Method, terms.Amount, terms.AutoCapture, terms.Descriptor, terms.Script
-	return t.Retry(p, proof)
+	p.Method, p.Amount, p.AutoCapture, p.Descriptor, p.Script, p.Agreement = terms.Method, terms.Amount, terms.AutoCapture, terms.Descriptor, terms.Script, terms.Agreement
+	return t.Retry(p, again)
+}
+
+// debitable proves that a payment method can be debited while its payer is away;
+// debit is false when the payer approves the payment. Only an agreement that is
+// in force allows it.
+func (c *call) debitable(t *engine.Tx, m methodBody, s presence) (proof agreement.Debitable, debit bool, err error) {
+	if err := c.mandateFits(t, m); err != nil {
+		return proof, false, err
+	}
+	if !s.offSession || m.Agreement == "" || !intentRules[m.Type].Redirect {
+		return proof, false, nil
+	}
+	a, err := t.LoadAgreement(m.Agreement)
+	if err != nil {
+		return proof, false, err
+	}
+	proof, ok := a.Debitable(t.At)
+	if !ok {
+		return proof, false, invalid("payment_intent_mandate_invalid", "payment_method", "The payer has withdrawn the permission to debit this payment method. Ask for it again.")
+	}
+	return proof, true, nil
+}
+
+// mandateFits checks that the mandate a request names is the payment method's.
+func (c *call) mandateFits(t *engine.Tx, m methodBody) error {
+	id, _, err := text(c.params.Get("mandate"), "mandate", 0)
+	if err != nil || id == "" {
+		return err
+	}
+	row, err := t.Resource(kindMandate, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return c.unknown(400, kindMandate, "mandate", "mandate", id)
+	}
+	if err != nil {
+		return err
+	}
+	b, err := decodeBody[mandateBody](row)
+	if err == nil && b.Agreement != m.Agreement {
+		err = invalid("payment_intent_mandate_invalid", "mandate", "The mandate %s is for another payment method.", id)
+	}
+	return err
 }
 
 // settleWaiting takes what the payer approved before, now that the server has

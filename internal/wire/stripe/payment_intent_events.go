@@ -1,8 +1,12 @@
 package stripe
 
 import (
+	"time"
+
+	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/event"
+	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/resource"
@@ -110,13 +114,34 @@ func (a *API) methodUsed(t *engine.Tx, i intent) error {
 	if err != nil || m.Customer != "" {
 		return err
 	}
-	switch use := i.body.saveFor(m.Type); {
-	case use != "" && i.body.Customer != "":
-		return a.save(t, row.ID, i.body.Customer)
-	case use != "":
-		return nil // it may be attached later
+	if i.body.saveFor(m.Type) != "" {
+		return a.keepPaid(t, i, m.Type)
 	}
 	return spend(t, row, m)
+}
+
+// keepPaid saves the payment method a payment was made with. A wallet's payer
+// agreed to later debits with the payment; without a customer the method may be
+// attached later.
+func (a *API) keepPaid(t *engine.Tx, i intent, typ string) error {
+	if !intentRules[typ].Redirect {
+		if i.body.Customer == "" {
+			return nil
+		}
+		return a.save(t, i.body.PaymentMethod, i.body.Customer)
+	}
+	ag, err := t.RequestAgreement(agreement.Agreement{Front: Name, Kind: kindIntent, Owner: i.id(), Product: method.Intent, Method: typ})
+	if err != nil {
+		return err
+	}
+	if err := t.ActivateAgreement(ag, i.payment.Attempt.Payer, time.Time{}); err != nil {
+		return err
+	}
+	if err := a.keepMethod(t, i.body.PaymentMethod, i.body.Customer, ag.ID); err != nil {
+		return err
+	}
+	_, err = a.newMandate(t, ag, i.body.PaymentMethod, i.body.Acceptance, 0, "")
+	return err
 }
 
 func spend(t *engine.Tx, row resource.Row, m methodBody) error {

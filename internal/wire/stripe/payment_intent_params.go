@@ -91,7 +91,7 @@ func (c *call) changeTerms(b *intentBody) (err error) {
 
 // decodeChoice decides between automatic methods and listed ones
 // (stripe-payment-intents §5).
-func (b *intentBody) decodeChoice(c *call) error {
+func (b *methodChoice) decodeChoice(c *call) error {
 	h, auto, err := hash(c.params.Get("automatic_payment_methods"), "automatic_payment_methods")
 	if err != nil {
 		return err
@@ -177,24 +177,13 @@ func (b *intentBody) decodeTerms(p form.Value) error {
 	} else if set {
 		b.FutureUsage = s
 	}
-	for name, to := range map[string]*[]string{"allowed_payment_method_types": &b.Allowed, "excluded_payment_method_types": &b.Excluded} {
-		types, set, err := typeList(p, name)
-		if err != nil {
-			return err
-		}
-		if set {
-			*to = types
-		}
-	}
-	for name, to := range map[string]*string{"customer": &b.Customer, "payment_method_configuration": &b.Configuration} {
-		if s, set, err := text(p.Get(name), name, 0); err != nil {
-			return err
-		} else if set {
-			*to = s
-		}
-	}
-	if err := b.decodeOptions(p.Get("payment_method_options")); err != nil {
+	if err := b.decodeFilters(p); err != nil {
 		return err
+	}
+	if s, set, err := text(p.Get("customer"), "customer", 0); err != nil {
+		return err
+	} else if set {
+		b.Customer = s
 	}
 	if err := b.decodeDescriptors(p); err != nil {
 		return err
@@ -210,6 +199,25 @@ func (b *intentBody) decodeTerms(p form.Value) error {
 		return err
 	}
 	return b.decodeDetails(p)
+}
+
+// decodeFilters reads what narrows a choice.
+func (b *methodChoice) decodeFilters(p form.Value) error {
+	for name, to := range map[string]*[]string{"allowed_payment_method_types": &b.Allowed, "excluded_payment_method_types": &b.Excluded} {
+		types, set, err := typeList(p, name)
+		if err != nil {
+			return err
+		}
+		if set {
+			*to = types
+		}
+	}
+	if s, set, err := text(p.Get("payment_method_configuration"), "payment_method_configuration", 0); err != nil {
+		return err
+	} else if set {
+		b.Configuration = s
+	}
+	return b.decodeOptions(p.Get("payment_method_options"))
 }
 
 // decodeDetails reads what may change in every status but canceled.
@@ -270,7 +278,7 @@ var (
 
 // decodeOptions merges payment_method_options. Options of types this server
 // does not offer are accepted: SDKs send them along.
-func (b *intentBody) decodeOptions(v form.Value) error {
+func (b *methodChoice) decodeOptions(v form.Value) error {
 	const name = "payment_method_options"
 	h, set, err := hash(v, name)
 	if err != nil || !set {
@@ -285,7 +293,7 @@ func (b *intentBody) decodeOptions(v form.Value) error {
 		if !slices.Contains(methodTypes, typ) && typ != "card_present" && typ != "interac_present" {
 			return invalid("parameter_unknown", full, "Received unknown parameter: %s", full)
 		}
-		if !slices.Contains(offeredTypes(), typ) {
+		if !slices.Contains(offered, typ) {
 			continue
 		}
 		if v := h.Get(typ); v.Kind() == form.Scalar && v.String() == "" {
@@ -305,7 +313,7 @@ func decodeOption(v form.Value, name, typ string, o methodOptions) (methodOption
 	if err != nil {
 		return o, err
 	}
-	rules, _ := method.Find(method.Intent, typ)
+	rules := intentRules[typ]
 	known := slices.Clone(ignoredOptions[typ])
 	if futureOptions[typ] != nil {
 		known = append(known, "setup_future_usage")
@@ -449,7 +457,7 @@ func (c *call) checkIntent(t *engine.Tx, b *intentBody) error {
 }
 
 // general is the rules that hold for every method.
-var general, _ = method.Find(method.Intent, "card")
+var general = intentRules["card"]
 
 // restricted are types that exist for accounts of some countries only.
 var restricted = map[string]string{
@@ -461,7 +469,7 @@ var restricted = map[string]string{
 // (stripe-payment-intents §3.1).
 func listable(m merchant.Profile, b intentBody, typ string, on []string) error {
 	const param = "payment_method_types"
-	rules, ok := method.Find(method.Intent, typ)
+	rules, ok := intentRules[typ]
 	if countries, known := restricted[typ]; !ok && known {
 		return invalid("", param, "The payment method `%s` cannot be used. This payment method is available to Stripe accounts in %s, and this server does not offer it.", typ, countries)
 	}
@@ -513,12 +521,9 @@ func keeps(r method.Rules, use string) bool {
 // catalogue (stripe-payment-intents §5).
 func eligible(m merchant.Profile, b intentBody, on []string) []string {
 	var types []string
-	for _, r := range method.All() {
-		typ := r.Method
-		use := b.saveFor(typ)
-		if r.Product == method.Intent && slices.Contains(on, typ) &&
-			(len(b.Allowed) == 0 || slices.Contains(b.Allowed, typ)) && !slices.Contains(b.Excluded, typ) &&
-			r.OpenTo(m.Country, m.ExtraCurrencies) && currencyFits(m, r, b.Currency, "") == nil && limitsFit(r, b.total()) == nil &&
+	for _, typ := range offered {
+		r, use := intentRules[typ], b.saveFor(typ)
+		if b.takes(typ, on) && r.OpenTo(m.Country, m.ExtraCurrencies) && currencyFits(m, r, b.Currency, "") == nil && limitsFit(r, b.total()) == nil &&
 			(b.CaptureMethod != "manual" || r.SeparateCapture) && (use == "" || keeps(r, use)) && (b.Redirects != "never" || !r.Redirect) {
 			types = append(types, typ)
 		}
@@ -528,7 +533,7 @@ func eligible(m merchant.Profile, b intentBody, on []string) []string {
 
 // chosenMethod returns the payment method a request names or describes, "" if it
 // does neither.
-func (c *call) chosenMethod(t *engine.Tx, b intentBody) (string, error) {
+func (c *call) chosenMethod(t *engine.Tx, customer string) (string, error) {
 	id, _, err := text(c.params.Get("payment_method"), "payment_method", 0)
 	if err != nil {
 		return "", err
@@ -553,15 +558,15 @@ func (c *call) chosenMethod(t *engine.Tx, b intentBody) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return id, ownerFits(b, id, m)
+	return id, ownerFits(customer, id, m)
 }
 
 // ownerFits refuses a payment method of another customer.
-func ownerFits(b intentBody, id string, m methodBody) error {
+func ownerFits(customer, id string, m methodBody) error {
 	switch {
-	case m.Customer == "" || m.Customer == b.Customer:
+	case m.Customer == "" || m.Customer == customer:
 		return nil
-	case b.Customer == "":
+	case customer == "":
 		return invalid("", "payment_method", "The payment method you provided is attached to a customer so for security purposes you must provide the customer in the request.")
 	}
 	return invalid("", "payment_method", "The customer does not have a payment method with the ID %s. The payment method must be attached to the customer.", id)
@@ -577,23 +582,12 @@ func (c *call) methodFits(t *engine.Tx, i *intent, id string) error {
 	if !slices.Contains(i.body.Types, m.Type) {
 		return invalid("payment_intent_incompatible_payment_method", "payment_method", "The PaymentMethod provided (%s) is not allowed for this PaymentIntent. Please attach one of the following types: %s.", m.Type, strings.Join(i.body.Types, ", "))
 	}
-	rules, _ := method.Find(method.Intent, m.Type)
+	rules := intentRules[m.Type]
 	if err := currencyFits(t.Who.Profile, rules, i.body.Currency, "payment_method"); err != nil {
 		return err
 	}
-	if err := ownerFits(i.body, id, m); err != nil {
+	if err := ownerFits(i.body.Customer, id, m); err != nil {
 		return err
 	}
 	return m.reusable("payment_method")
-}
-
-// methodsOn are the types that a configuration turns on.
-func (v *view) methodsOn(string) ([]string, error) {
-	var on []string
-	for _, typ := range offeredTypes() {
-		if !slices.Contains(v.merchant.Profile.MethodsOff, typ) {
-			on = append(on, typ)
-		}
-	}
-	return on, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/resource"
@@ -25,6 +26,7 @@ type methodBody struct {
 	Customer  string            `json:"customer,omitempty"`
 	Spent     bool              `json:"spent,omitempty"`
 	Detached  bool              `json:"detached,omitempty"`
+	Agreement string            `json:"agreement,omitempty"` // standing authorisation it can be debited under
 }
 
 // methodTypes are the types a payment method can have; the catalogue says which
@@ -44,19 +46,20 @@ var displays = []string{"always", "limited", "unspecified"}
 
 // unofferedType is the error about a type that exists but is not offered.
 func unofferedType(param, typ string) *wireError {
-	return invalid("", param, "The payment method type provided: %s is invalid. Please ensure the provided type is activated in your account's payment method settings; this server offers %s.", typ, choice(offeredTypes()))
+	return invalid("", param, "The payment method type provided: %s is invalid. Please ensure the provided type is activated in your account's payment method settings; this server offers %s.", typ, choice(offered))
 }
 
-// offeredTypes are the types of the catalogue, in its order.
-func offeredTypes() []string {
-	var types []string
+// offered are the types of the catalogue, in its order; intentRules are their
+// rules.
+var offered, intentRules = func() (types []string, rules map[string]method.Rules) {
+	rules = map[string]method.Rules{}
 	for _, r := range method.All() {
 		if r.Product == method.Intent {
-			types = append(types, r.Method)
+			types, rules[r.Method] = append(types, r.Method), r
 		}
 	}
-	return types
-}
+	return types, rules
+}()
 
 // decodeMethod reads a payment method from the parameters of its own endpoint
 // (prefix "") or from payment_method_data.
@@ -83,7 +86,7 @@ func decodeMethod(c *call, t *engine.Tx, v form.Value, prefix string) (b methodB
 		return b, missingParam(name("type"))
 	case !slices.Contains(methodTypes, typ):
 		return b, invalid("", name("type"), "Invalid %s: must be %s", name("type"), choice(methodTypes))
-	case !slices.Contains(offeredTypes(), typ):
+	case !slices.Contains(offered, typ):
 		return b, unofferedType(name("type"), typ)
 	}
 	b.Type = typ
@@ -247,10 +250,7 @@ func (b *methodBody) changeCard(v form.Value, t *engine.Tx) error {
 }
 
 // savable reports whether a type can be kept for later payments.
-func savable(typ string) bool {
-	r, ok := method.Find(method.Intent, typ)
-	return ok && r.Reusable
-}
+func savable(typ string) bool { return intentRules[typ].Reusable }
 
 func attachPaymentMethod(c *call) (step, error) {
 	customer, err := must(c.params.Get("customer"), "customer", 0)
@@ -339,7 +339,14 @@ func (a *API) forget(t *engine.Tx, id string) error {
 	if err := t.RekeyResource(row, nil); err != nil {
 		return err
 	}
-	return a.methodEvent(t, "payment_method.detached", id, &old)
+	if err := a.methodEvent(t, "payment_method.detached", id, &old); err != nil || b.Agreement == "" {
+		return err
+	}
+	ag, err := t.LoadAgreement(b.Agreement)
+	if err != nil || ag.State() != agreement.Active {
+		return err
+	}
+	return t.RevokeAgreement(ag, agreement.ByMerchant)
 }
 
 // savedMax is how many methods of a customer are let go of at once.

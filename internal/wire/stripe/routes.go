@@ -48,6 +48,21 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/payment_intents/{id}/verify_microdeposits", public: true, object: "payment_intent", params: []string{"amounts", "client_secret", "descriptor_code"}, write: notForMethods},
 		{method: "GET", path: "/v1/payment_intents/{id}/amount_details_line_items", list: true, params: cursors, read: intentLineItems},
 
+		{method: "POST", path: "/v1/setup_intents", object: "setup_intent", params: setupParams, write: createSetup},
+		{method: "GET", path: "/v1/setup_intents", list: true, object: "setup_intent", params: with("attach_to_self", "customer", "customer_account", "payment_method"), read: listSetups},
+		{method: "GET", path: "/v1/setup_intents/{id}", public: true, object: "setup_intent", params: []string{"client_secret"}, read: retrieveSetup},
+		{method: "POST", path: "/v1/setup_intents/{id}", object: "setup_intent", params: setupUpdateParams, write: updateSetup},
+		{method: "POST", path: "/v1/setup_intents/{id}/confirm", public: true, object: "setup_intent", params: setupConfirmParams, write: confirmSetupIntent},
+		{method: "POST", path: "/v1/setup_intents/{id}/cancel", object: "setup_intent", params: []string{"cancellation_reason"}, write: cancelSetup},
+		{method: "POST", path: "/v1/setup_intents/{id}/refresh", public: true, object: "setup_intent", params: []string{"client_secret"}, write: refreshSetup},
+		{method: "GET", path: "/v1/setup_attempts", list: true, object: "setup_attempt", params: with("setup_intent"), read: listSetupAttempts},
+		{method: "GET", path: "/v1/mandates/{id}", object: "mandate", read: retrieveMandate},
+
+		{method: "POST", path: "/v1/payment_method_configurations", object: "payment_method_configuration", params: append([]string{"name", "parent"}, configurationTypes...), write: createConfiguration},
+		{method: "GET", path: "/v1/payment_method_configurations", list: true, object: "payment_method_configuration", params: append([]string{"active", "application"}, cursors...), read: listConfigurations},
+		{method: "GET", path: "/v1/payment_method_configurations/{id}", object: "payment_method_configuration", read: retrieveConfiguration},
+		{method: "POST", path: "/v1/payment_method_configurations/{id}", object: "payment_method_configuration", params: append([]string{"active", "name"}, configurationTypes...), write: updateConfiguration},
+
 		{method: "POST", path: "/v1/tokens", public: true, object: "token", params: []string{"account", "bank_account", "card", "customer", "cvc_update", "person", "pii"}, write: createToken},
 		{method: "GET", path: "/v1/tokens/{id}", public: true, object: "token", read: retrieveToken},
 		{method: "POST", path: "/v1/confirmation_tokens", public: true, object: "confirmation_token", params: append([]string{"client_context", "mandate_data", "metadata", "use_stripe_sdk"}, confirmationTokenParams...), write: createConfirmationToken},
