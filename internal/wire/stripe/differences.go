@@ -192,13 +192,15 @@ func (v *view) changed(was, is obj) obj {
 
 func changes(version string, was, is obj) obj {
 	out := obj{}
-	for k, now := range is {
-		old := was[k]
+	both := maps.Clone(was) // also what is gone, such as a key of metadata
+	maps.Copy(both, is)
+	for k := range both {
+		old, now := was[k], is[k]
 		if reflect.DeepEqual(old, now) {
 			continue
 		}
-		a, okA := old.(obj)
-		b, okB := now.(obj)
+		a, okA := hashOf(old)
+		b, okB := hashOf(now)
 		la, okLA := items(old)
 		lb, okLB := items(now)
 		switch {
@@ -213,6 +215,21 @@ func changes(version string, was, is obj) obj {
 		}
 	}
 	return out
+}
+
+// hashOf returns a rendered hash as an object.
+func hashOf(v any) (obj, bool) {
+	switch v := v.(type) {
+	case obj:
+		return v, true
+	case map[string]string:
+		o := make(obj, len(v))
+		for k, s := range v {
+			o[k] = s
+		}
+		return o, true
+	}
+	return nil, false
 }
 
 // items returns a copy of a rendered list's elements.

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/safehttp"
 	"github.com/ducatpay/ducat/internal/store"
@@ -17,8 +19,22 @@ import (
 
 const kindEndpoint = "stripe.webhook_endpoint"
 
-// endpointsMax is how many endpoints an account may have per mode.
-const endpointsMax = 16
+// An account may have so many endpoints per mode, unless its setting says
+// otherwise, up to endpointsMax.
+const (
+	endpointsDefault = 16
+	endpointsMax     = deliveriesMax
+)
+
+// settingEndpoints is the account's own limit.
+const settingEndpoints = "stripe.webhook_endpoints_max"
+
+func endpointsAllowed(m merchant.Merchant) int {
+	if n, err := strconv.Atoi(m.Profile.Settings[settingEndpoints]); err == nil {
+		return n
+	}
+	return endpointsDefault
+}
 
 // endpointBody is a webhook endpoint.
 type endpointBody struct {
@@ -153,12 +169,12 @@ func createEndpoint(c *call) (step, error) {
 			if err != nil {
 				return err
 			}
-			if len(rows) >= endpointsMax {
+			if allowed := endpointsAllowed(t.Who); len(rows) >= allowed {
 				mode := "test"
 				if c.principal.live {
 					mode = "live"
 				}
-				return invalid("", "", "You have reached the maximum of %d %s webhook endpoints.", endpointsMax, mode).kept()
+				return invalid("", "", "You have reached the maximum of %d %s webhook endpoints.", allowed, mode).kept()
 			}
 			full := b
 			full.Secret = "whsec_" + t.Random(32)

@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -170,6 +171,10 @@ func withParameters(to string, values []param) string {
 	return out
 }
 
+// testMode is in the body of every event of test mode: an event and its object
+// are of the same mode.
+var testMode = []byte(`"livemode": false`)
+
 // Prepare implements webhook.Front. The body never changes between attempts; the
 // signature's time is always the wall's.
 func (a *API) Prepare(r store.Reader, d store.Delivery, wall time.Time) (webhook.Call, bool, error) {
@@ -181,12 +186,16 @@ func (a *API) Prepare(r store.Reader, d store.Delivery, wall time.Time) (webhook
 	if err != nil {
 		return webhook.Call{}, false, err
 	}
+	signed := signature.Header(wall.Unix(), d.Body, b.secrets(wall)...)
+	if bytes.Contains(d.Body, testMode) {
+		signed = signature.Decoy(signed, wall.Unix(), d.Body)
+	}
 	return webhook.Call{Method: http.MethodPost, URL: b.URL, Body: d.Body, Ailing: !b.FailingSince.IsZero(), Header: http.Header{
 		"Content-Type":     {"application/json; charset=utf-8"},
 		"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
 		"Accept":           {"*/*; q=0.5, application/xml"},
 		"Cache-Control":    {"no-cache"},
-		"Stripe-Signature": {signature.Header(wall.Unix(), d.Body, b.secrets(wall)...)},
+		"Stripe-Signature": {signed},
 		"X-Ducat-Delivery": {d.ID},
 	}}, !b.Disabled, nil
 }

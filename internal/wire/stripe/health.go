@@ -142,6 +142,11 @@ func (a *API) CheckSettings(settings map[string]string) error {
 			return fault.Newf(fault.Invalid, "bad_account", "settings: %s: %q is not a number of days from 0 (never) to %d.", settingDisableDays, v, disableDaysMax)
 		}
 	}
+	if v, ok := settings[settingEndpoints]; ok {
+		if n, err := strconv.Atoi(v); err != nil || n < 0 || n > endpointsMax {
+			return fault.Newf(fault.Invalid, "bad_account", "settings: %s: %q is not a number of endpoints from 0 to %d.", settingEndpoints, v, endpointsMax)
+		}
+	}
 	if v, ok := settings[settingLimit]; ok {
 		if n, err := strconv.Atoi(v); err != nil || n < 1 {
 			return fault.Newf(fault.Invalid, "bad_account", "settings: %s: %q is not a number of requests a second; leave the setting out for no limit.", settingLimit, v)

@@ -100,11 +100,15 @@ func TestSettingsAreChecked(t *testing.T) {
 	w := newWorld(t)
 	for _, bad := range []string{
 		`{"stripe.webhook_disable_days": "soon"}`, `{"stripe.webhook_disable_days": "-1"}`, `{"stripe.webhook_disable_days": "366"}`,
-		`{"stripe.api_version": "1999-01-01"}`,
+		`{"stripe.api_version": "1999-01-01"}`, `{"stripe.webhook_endpoints_max": "101"}`,
 	} {
 		if s := w.controlStatus("POST", "account", `{"settings": `+bad+`}`); s != 400 {
 			t.Errorf("%s: %d, want 400", bad, s)
 		}
 	}
-	w.control("POST", "account", `{"settings": {"stripe.webhook_disable_days": "0", "stripe.api_version": "2019-09-09"}}`)
+	w.control("POST", "account", `{"settings": {"stripe.webhook_disable_days": "0", "stripe.api_version": "2019-09-09", "stripe.webhook_endpoints_max": "1"}}`)
+	w.must(w.post("/v1/webhook_endpoints", "url", "http://localhost:1/hook", "enabled_events[]", "*"))
+	if r := w.post("/v1/webhook_endpoints", "url", "http://localhost:1/hook", "enabled_events[]", "*"); r.err()["message"] != "You have reached the maximum of 1 test webhook endpoints." {
+		t.Errorf("the second of one: %s", r.body)
+	}
 }

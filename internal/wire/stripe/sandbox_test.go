@@ -47,10 +47,10 @@ func TestSandboxesSideBySide(t *testing.T) {
 			t.Errorf("a's endpoint got %d messages, want source.canceled twice; b's %d, want source.chargeable and charge.succeeded", n, m)
 		}
 		evA := a.must(a.get("/v1/events"))["data"].([]any)[0].(object)["id"].(string)
-		for _, d := range b.deliveries("?event="+evA) {
+		for _, d := range b.deliveries("?event=" + evA) {
 			t.Errorf("b sees %v", d)
 		}
-		for _, d := range b.deliveries("?endpoint="+weA) {
+		for _, d := range b.deliveries("?endpoint=" + weA) {
 			t.Errorf("b sees %v", d)
 		}
 		if before := a.deliveries("")[0].(object)["id"].(string); len(b.deliveries("?before="+before)) > 2 {

@@ -67,6 +67,16 @@ func Header(t int64, body []byte, secrets ...string) string {
 	return b.String()
 }
 
+// decoySecret signs nothing of worth.
+const decoySecret = "a receiver that accepts this accepts anything"
+
+// Decoy returns header with a signature of scheme v0 added, as messages of test
+// mode have it: it is made with no secret of the endpoint's, and a receiver must
+// not take it for one (stripe-platform §9.2).
+func Decoy(header string, t int64, body []byte) string {
+	return header + ",v0=" + hex.EncodeToString(sum(t, body, decoySecret))
+}
+
 // Verify checks that header carries a v1 signature of body made with secret, at
 // a time no further than tolerance from now in either direction. Its errors
 // match ErrMalformed, ErrMismatch or ErrTimestamp.

@@ -46,6 +46,17 @@ func TestHeader(t *testing.T) {
 		}
 	})
 
+	t.Run("Decoy", func(t *testing.T) {
+		t.Parallel()
+		got := Decoy(vectorHeader, vectorTime, []byte(vectorBody))
+		if !strings.HasPrefix(got, vectorHeader+",v0=") || strings.Contains(got, "v0="+vectorSum) {
+			t.Errorf("Decoy = %s", got)
+		}
+		if err := Verify(got, []byte(vectorBody), vectorSecret, tolerance, vectorNow); err != nil {
+			t.Errorf("Verify: %v", err)
+		}
+	})
+
 	t.Run("RefusesToSignWithNothing", func(t *testing.T) {
 		t.Parallel()
 		for name, call := range map[string]func(){
