@@ -47,7 +47,7 @@ lint:
 
 # Packages are measured one after the other; what is compared is compared
 # within one run.
-bench: PKG = ./internal/bench ./internal/store/...
+bench: PKG = ./internal/bench ./internal/store/... ./conformance/browser
 bench:
 	go test -run='^$$' -bench='$(BENCH)' -benchtime='$(BENCHTIME)' $(PKG)
 

@@ -25,3 +25,36 @@ func demoAlipay(w *world, b *tab) {
 	b.picture("demo-done")
 	b.clean()
 }
+
+// demoCheckout buys with the Payment Element: with Alma, and with a card that
+// has to be authenticated.
+func demoCheckout(w *world, b *tab) {
+	b.open(w.api + "/demo")
+	b.arrive(w.api + "/demo/w/")
+	shelf := eval[string](b, `location.href`)
+	for method, pay := range map[string]func(frame){
+		"alma": func(f frame) {
+			f.click(`[data-value="alma"]`)
+			b.pay()
+			b.arrive(w.api + "/pay/")
+			b.do("authorize", chromedp.Click(chromedp.CSS(`button[value="authorize"]`)))
+		},
+		"card": func(f frame) {
+			f.click(`[data-value="card"]`)
+			f.card("4000002760003184")
+			b.picture("demo-checkout")
+			b.pay()
+			overlay := b.drawn(`body > div > iframe`, `document.querySelector("iframe#challengeFrame")?.src`)
+			b.drawn("iframe#challengeFrame", `document.querySelector("#test-source-authorize-3ds")`, overlay).click("#test-source-authorize-3ds")
+		},
+	} {
+		b.open(shelf + "checkout?product=bag")
+		pay(b.paymentElement())
+		b.arrive(shelf + "done")
+		b.until(`document.querySelector("li[data-type='payment_intent.succeeded']") && document.querySelector("#status").textContent.includes("Payment received")`)
+		if text := eval[string](b, `document.querySelector("#what").textContent`); text != "Status: succeeded" {
+			w.t.Errorf("%s: %s", method, text)
+		}
+	}
+	b.clean()
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // checkout is the guide's page for an intent, and what may differ in it.
@@ -352,5 +353,35 @@ func events(w *world, b *tab) {
 	// Destroyed and made again, as React's development mode does.
 	b.do("again", chromedp.Evaluate[chromedp.Void](`paymentElement.destroy(); window.second = elements.create("payment"); second.on("ready", () => window.again = true); second.mount("#payment-element")`))
 	b.until(`window.again`)
+	b.clean()
+}
+
+// keyboard pays without a pointer, and finds every control named.
+func keyboard(w *world, b *tab) {
+	_, address := w.serve(checkout{train: "v3", payment: `{layout: "tabs"}`})
+	b.open(address)
+	f := b.paymentElement()
+	f.until(`document.querySelector('[role=tablist]').getAttribute("aria-label") && [...document.querySelectorAll("[role=tab]")].every(t => document.getElementById(t.getAttribute("aria-controls")).getAttribute("aria-labelledby") === t.id)`)
+	f.do("to the tabs", chromedp.Focus(chromedp.CSS(`[role="tab"][aria-selected="true"]`), chromedp.FromNode(f.node)))
+	for _, want := range []string{"alma", "alipay", "card", "alma"} {
+		b.do("right", chromedp.KeyEvent(kb.ArrowRight))
+		f.until(`document.activeElement.dataset.testid === "` + want + `" && document.activeElement.getAttribute("aria-selected") === "true"`)
+	}
+	b.do("home", chromedp.KeyEvent(kb.Home))
+	f.until(`document.activeElement.dataset.testid === "card"`)
+	b.do("into the panel, typing on", chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("4242424242424242"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("1233"),
+		chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("123"), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("10000"))
+	b.until(`happened.some(h => h.name === "change" && h.event.complete)`)
+	f.until(`[...document.querySelectorAll("input, select")].every(i => i.labels.length === 1 || i.getAttribute("aria-label"))`)
+	b.do("escape", chromedp.KeyEvent(kb.Escape))
+	b.until(`happened.some(h => h.name === "escape")`)
+	b.do("pay", chromedp.Focus(chromedp.CSS("#submit")), chromedp.KeyEvent(kb.Enter))
+	b.arrive(w.shop.URL + "/order/123/complete")
+
+	_, address = w.serve(checkout{})
+	b.open(address)
+	f = b.paymentElement()
+	f.do("to the second method", chromedp.Focus(chromedp.CSS(`[data-value="alma"]`), chromedp.FromNode(f.node)), chromedp.KeyEvent(kb.Enter))
+	f.until(`document.querySelector('[data-value="alma"]').getAttribute("aria-expanded") === "true"`)
 	b.clean()
 }

@@ -33,7 +33,7 @@ var installed = sync.OnceValue(func() error {
 })
 
 // needNPM installs what shops install.
-func needNPM(t *testing.T) {
+func needNPM(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("npm"); err != nil {
 		const missing = "NPM IS MISSING: the library was not used through its loader and its React bindings (apt-get install -y npm)"

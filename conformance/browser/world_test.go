@@ -30,7 +30,7 @@ const patience = servertest.Patience
 
 // world is a merchant: a pair of keys, and a shop on an origin of its own.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	api    string // the server
 	secret string
 	public string
@@ -41,7 +41,7 @@ type world struct {
 	returns bool // the return page is there
 }
 
-func newWorld(t *testing.T, api string) *world {
+func newWorld(t testing.TB, api string) *world {
 	t.Helper()
 	suffix := fmt.Sprintf("%016x%08x", rand.Uint64(), rand.Uint32())
 	w := &world{t: t, api: api, secret: "sk_test_" + suffix, public: "pk_test_" + suffix, mux: http.NewServeMux()}
@@ -122,7 +122,7 @@ func (w *world) do(r *http.Request) map[string]any {
 }
 
 // newBrowser starts Chromium with flags beside the usual ones.
-func newBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Context {
+func newBrowser(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -152,7 +152,7 @@ func newBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Con
 // tab is a page being looked at. What it says on its console and what goes wrong
 // in it is kept.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 
 	mu     sync.Mutex
@@ -160,7 +160,7 @@ type tab struct {
 	thrown []string
 }
 
-func newTab(t *testing.T, browser context.Context) *tab {
+func newTab(t testing.TB, browser context.Context) *tab {
 	t.Helper()
 	b := &tab{t: t}
 	ctx, stop := chromedp.NewContext(browser, chromedp.WithListener(b.hear))
