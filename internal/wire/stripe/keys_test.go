@@ -3,6 +3,8 @@ package stripe_test
 import (
 	"encoding/base64"
 	"net/http"
+	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +145,66 @@ func TestGoldenHeaders(t *testing.T) {
 	}
 	if r.status != 200 || len(id) != 18 || !strings.HasPrefix(id, "req_") || !strings.HasSuffix(string(r.body), "}\n") || !strings.HasPrefix(string(r.body), "{\n  \"id\": \"cus_") {
 		t.Errorf("%d %s %s", r.status, id, r.body)
+	}
+}
+
+// TestStrictTransport: over TLS browsers are told to stay there.
+func TestStrictTransport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	secure := httptest.NewTLSServer(w.srv.Handler)
+	defer secure.Close()
+	req, err := http.NewRequest("GET", secure.URL+"/v1/balance", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.key)
+	res, err := secure.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got := res.Header.Get("Strict-Transport-Security"); res.StatusCode != 200 || got != "max-age=63072000; includeSubDomains; preload" {
+		t.Errorf("%d %q", res.StatusCode, got)
+	}
+}
+
+// TestUnsetting: the empty string clears what can be cleared and nothing else;
+// what is not sent stays (stripe-platform §2.4, §2.5).
+func TestUnsetting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	full := []string{
+		"name", "Ann", "email", "ann@example.com", "phone", "1", "description", "d", "address[city]", "Delft", "address[country]", "NL",
+		"shipping[name]", "Ann", "shipping[address][line1]", "1 Road", "preferred_locales[]", "en", "metadata[a]", "1", "metadata[b]", "2",
+	}
+	for _, c := range []struct {
+		params  []string
+		cleared map[string]any // members that change, and what they become
+	}{
+		{nil, nil},
+		{[]string{"name", ""}, map[string]any{"name": nil}},
+		{[]string{"email", "", "phone", ""}, map[string]any{"email": nil, "phone": nil}},
+		{[]string{"description", ""}, map[string]any{"description": nil}},
+		{[]string{"address", ""}, map[string]any{"address": nil}},
+		{[]string{"address[city]", ""}, map[string]any{"address": object{"city": nil, "country": "NL", "line1": nil, "line2": nil, "postal_code": nil, "state": nil}}},
+		{[]string{"shipping", ""}, map[string]any{"shipping": nil}},
+		{[]string{"preferred_locales", ""}, map[string]any{"preferred_locales": []any{}}},
+		{[]string{"metadata", ""}, map[string]any{"metadata": object{}}},
+		{[]string{"metadata[a]", ""}, map[string]any{"metadata": object{"b": "2"}}},
+		{[]string{"metadata[c]", "true"}, map[string]any{"metadata": object{"a": "1", "b": "2", "c": "true"}}},
+	} {
+		was := w.must(w.post("/v1/customers", full...))
+		is := w.must(w.post("/v1/customers/"+was["id"].(string), c.params...))
+		for k := range is {
+			want, changed := c.cleared[k]
+			if !changed {
+				want = was[k]
+			}
+			if !reflect.DeepEqual(is[k], want) {
+				t.Errorf("%v: %s is %v, want %v", c.params, k, is[k], want)
+			}
+		}
 	}
 }
 
