@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/pgtest"
 	"github.com/ducatpay/ducat/internal/server"
-	"github.com/ducatpay/ducat/internal/servertest"
 	"github.com/ducatpay/ducat/internal/store/sqlite"
 )
 
@@ -44,9 +42,7 @@ func TestMain(m *testing.M) {
 func BenchmarkCreateSource(b *testing.B) {
 	address, cmd, _ := ducat(b, "sqlite:"+filepath.Join(b.TempDir(), "x.db"))
 	us := &side{address: address, cmd: cmd}
-	them := &side{address: servertest.FreeAddress(b)}
-	_, port, _ := strings.Cut(them.address, ":")
-	them.cmd, _ = launch(b, them.address, program(b, "github.com/stripe/stripe-mock"), "-http-port", port)
+	them := mock(b)
 	for _, s := range []*side{us, them} {
 		s.create(b, 500)
 		s.load, s.cpu = load{}, 0
@@ -62,14 +58,9 @@ func BenchmarkCreateSource(b *testing.B) {
 		b.StartTimer()
 	}
 	b.StopTimer()
-	b.ReportMetric(us.load.perSecond(), "req/s")
-	b.ReportMetric(them.load.perSecond(), "peer-req/s")
-	b.ReportMetric(us.load.perSecond()/them.load.perSecond(), "rate-ratio")
 	b.ReportMetric(us.load.p99(), "p99-ms")
 	b.ReportMetric(them.load.p99(), "peer-p99-ms")
-	b.ReportMetric(us.load.p99()/them.load.p99(), "p99-ratio")
-	b.ReportMetric(float64(us.cpu.Microseconds())/float64(b.N), "cpu-us/req")
-	b.ReportMetric(float64(them.cpu.Microseconds())/float64(b.N), "peer-cpu-us/req")
+	compare(b, us, them)
 }
 
 // side is one of two servers that are compared.
