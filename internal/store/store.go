@@ -88,6 +88,14 @@ type Store interface {
 	Close() error
 }
 
+// Versioned is a Store that can tell cheaply whether anything was written.
+type Versioned interface {
+	// Version returns a number that changes whenever something was written that
+	// a read beginning now can see. What was read after one call is what a read
+	// beginning after another would see, if both return the same.
+	Version(ctx context.Context) (uint64, error)
+}
+
 // Credential is a provisioned key, known by its hash only.
 type Credential struct {
 	Hash     []byte // SHA-256 of the key

@@ -26,7 +26,7 @@ type conn struct {
 	args     []driver.NamedValue // of the statement that runs
 
 	memory *sqlstore.Memory // of the connection that writes
-	others int64            // the database's count of others' commits, when it was last looked at
+	others uint64           // the database's count of others' commits, when it was last looked at
 
 	wrote      bool          // a statement that may write ran
 	statements atomic.Uint64 // how many ran
@@ -135,22 +135,28 @@ func (c *conn) Memory() *sqlstore.Memory { return c.memory }
 // create, has written since. It is called at the beginning of a transaction,
 // after which nobody else can.
 func (c *conn) notice() error {
+	n, err := c.version()
+	if err == nil && n != c.others {
+		c.memory.Forget()
+		c.others = n
+	}
+	return err
+}
+
+// version changes when another connection has written.
+func (c *conn) version() (uint64, error) {
 	r, err := c.Query(`pragma data_version`)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer r.Close()
 	var n int64
 	if r.Next() {
 		if err := r.Scan(&n); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	if n != c.others {
-		c.memory.Forget()
-		c.others = n
-	}
-	return r.Err()
+	return uint64(n), r.Err()
 }
 
 // control runs a statement that begins, ends or undoes a transaction.

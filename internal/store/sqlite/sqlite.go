@@ -44,7 +44,10 @@ type Store struct {
 	engine *engine
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store     = (*Store)(nil)
+	_ store.Versioned = (*Store)(nil)
+)
 
 // Open opens the database in a file, which is made if there is none.
 func Open(ctx context.Context, path string) (*Store, error) {
@@ -196,6 +199,8 @@ type engine struct {
 	mu     sync.Mutex
 	idle   []*conn
 	closed bool
+
+	watcher watcher
 }
 
 // Write implements sqlstore.Engine. Nothing is tried again: with one writer, a
@@ -294,7 +299,7 @@ func (e *engine) close() error {
 	e.idle = nil
 	e.mu.Unlock()
 
-	var errs []error
+	errs := []error{e.watcher.close()}
 	for _, c := range idle {
 		errs = append(errs, c.close())
 	}

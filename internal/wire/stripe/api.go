@@ -53,6 +53,7 @@ type API struct {
 	pins      pins
 	limiter   limiter
 	sandboxes sandboxes
+	kept      kept
 }
 
 // New returns the API. The caller registers it with the engine as a front.
@@ -72,6 +73,7 @@ type endpoint struct {
 	params       []string // top-level parameters it knows, beside expand
 	object       string   // what it answers with; decides what may be expanded
 	list         bool
+	steady       bool // what it answers follows from the world's rows and, at most, the time
 	read         func(c *call) (obj, error)
 	write        func(c *call) (step, error)
 	bytes        func(c *call) (engine.Reply, string, error) // answers with bytes of a type
@@ -99,6 +101,7 @@ type call struct {
 	route      string // method and path as called
 	expand     []string
 	totalCount bool    // a list was asked for how much there is
+	timely     bool    // the answer depends on the time
 	upload     *upload // the file of a multipart request
 	apiKey     string
 	unreadable error  // what is wrong with the form
@@ -257,12 +260,11 @@ func (a *API) run(c *call, ep endpoint, h http.Header) (engine.Reply, error) {
 		return reply, err
 	}
 	if ep.read != nil {
-		o, err := ep.read(c)
+		body, err := a.kept.answer(c, ep)
 		if err != nil {
 			return engine.Reply{}, err
 		}
-		older(c.version, o)
-		return engine.Reply{Status: 200, Body: encode(o)}, nil
+		return engine.Reply{Status: 200, Body: body}, nil
 	}
 	return a.change(c, ep)
 }
@@ -449,7 +451,7 @@ func firstOf(a, b string) string {
 // view runs fn on a snapshot of the caller's data.
 func (c *call) view(fn func(v *view) error) error {
 	return c.api.engine.View(c.ctx, c.principal.merchantID, func(r store.Reader, m merchant.Merchant, at time.Time) error {
-		return fn(&view{Reader: r, api: c.api, merchant: m, at: at, version: c.version, public: c.principal.public})
+		return fn(&view{Reader: r, api: c.api, merchant: m, at: at, asked: &c.timely, version: c.version, public: c.principal.public})
 	})
 }
 
@@ -465,6 +467,16 @@ type view struct {
 	api      *API
 	merchant merchant.Merchant
 	at       time.Time
+	asked    *bool // set when the time was asked for
 	version  string
 	public   bool // a browser looks: it sees less of some objects
+}
+
+// now is the merchant's time. What depends on it can change while the rows stay
+// as they are.
+func (v *view) now() time.Time {
+	if v.asked != nil {
+		*v.asked = true
+	}
+	return v.at
 }

@@ -60,7 +60,7 @@ func (v *view) renderTransaction(row resource.Row) (obj, error) {
 		details = append(details, obj{"amount": b.Fee, "application": nil, "currency": b.Currency.Lower(), "description": firstOf(b.FeeText, "Stripe processing fees"), "type": "stripe_fee"})
 	}
 	status := "pending"
-	if !v.at.Before(b.AvailableOn) {
+	if !v.now().Before(b.AvailableOn) {
 		status = "available"
 	}
 	o := obj{

@@ -181,7 +181,7 @@ func (v *view) disputeObject(row resource.Row, b disputeBody, d payment.Dispute)
 	}
 	details := obj{
 		"due_by": d.Deadline.Unix(), "has_evidence": len(b.Evidence) > 0, "submission_count": b.Submissions,
-		"past_due": !v.at.Before(d.Deadline) && b.Submissions == 0,
+		"past_due": !v.now().Before(d.Deadline) && b.Submissions == 0,
 	}
 	o := obj{
 		"id": row.ID, "object": "dispute", "amount": d.Amount.Minor, "balance_transaction": b.Transactions[0], "balance_transactions": txns,

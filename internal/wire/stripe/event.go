@@ -150,7 +150,7 @@ func (v *view) undelivered(eventID string) (int, error) {
 
 func retrieveEvent(c *call) (obj, error) {
 	return c.single(func(v *view) (obj, error) {
-		row, err := c.shownEvent(v, v.at)
+		row, err := c.shownEvent(v, v.now())
 		if w, ok := errors.AsType[*wireError](err); ok && w.status == 404 {
 			return v.pastEvent(c.path("id"), err)
 		}

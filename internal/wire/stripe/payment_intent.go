@@ -304,7 +304,7 @@ func retrieveIntent(c *call) (obj, error) {
 		if err := c.secretFits(i.body.Secret, "payment_intent_invalid_parameter", i.row.ID); err != nil {
 			return nil, err
 		}
-		overdue = i.payment != nil && i.payment.Overdue(v.at)
+		overdue = i.payment != nil && i.payment.Overdue(v.now())
 		return v.renderIntent(i)
 	}
 	o, err := c.single(look)

@@ -22,7 +22,7 @@ func (v *view) oldest(kind string) string {
 	if kind != kindEvent {
 		return ""
 	}
-	return id.Floor(v.at.Add(time.Millisecond - eventsShown))
+	return id.Floor(v.now().Add(time.Millisecond - eventsShown))
 }
 
 // summary leaves of an event's object what names it.

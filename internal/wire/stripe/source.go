@@ -402,7 +402,7 @@ func retrieveSource(c *call) (obj, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p.Overdue(v.at) {
+		if p.Overdue(v.now()) {
 			overdue = p.ID
 		}
 		o, err := v.renderSource(row, &p, c.principal.public)

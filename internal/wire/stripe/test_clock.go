@@ -393,7 +393,7 @@ func (v *view) renderClock(row resource.Row) (obj, error) {
 	}
 	o := obj{
 		"id": row.ID, "object": "test_helpers.test_clock", "created": b.Created.Unix(), "deletes_after": b.Created.Add(clockLives).Unix(),
-		"frozen_time": b.now(v.at).Unix(), "livemode": v.merchant.Live, "name": nullable(b.Name), "status": "ready",
+		"frozen_time": b.now(v.now()).Unix(), "livemode": v.merchant.Live, "name": nullable(b.Name), "status": "ready",
 	}
 	details := obj{}
 	if b.advancing() {
