@@ -58,6 +58,37 @@ func (w *Worlds) Sandbox(ctx context.Context, account string) (int64, error) {
 	return id, nil
 }
 
+// Opened remembers which sandbox a credential opened, as a front's P, so that a
+// request with one costs no look-up. Only credentials that were found not to be
+// provisioned belong here: provisioned ones are made of fresh randomness, never
+// take over one that was seen before, and are looked up every time, so that
+// revoking one takes effect at once. The zero value works.
+type Opened[P any] struct {
+	mu  sync.RWMutex
+	set map[string]P
+}
+
+// openedMax bounds the memory of credentials.
+const openedMax = 1 << 16
+
+// Get returns what a credential opened.
+func (o *Opened[P]) Get(credential string) (P, bool) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	p, ok := o.set[credential]
+	return p, ok
+}
+
+// Put remembers what a credential opened.
+func (o *Opened[P]) Put(credential string, p P) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.set == nil || len(o.set) >= openedMax {
+		o.set = map[string]P{}
+	}
+	o.set[credential] = p
+}
+
 // Credential finds a provisioned key.
 func (w *Worlds) Credential(ctx context.Context, key string) (store.Credential, error) {
 	return w.e.Store.Credential(ctx, merchant.KeyHash(key))

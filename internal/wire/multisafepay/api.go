@@ -56,6 +56,7 @@ type API struct {
 	routes []endpoint
 	pages  http.Handler
 	serial atomic.Uint64 // of PSP ids
+	opened engine.Opened[principal]
 }
 
 // New returns the API. The caller registers it with the engine as a front.

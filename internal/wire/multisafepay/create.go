@@ -90,6 +90,9 @@ func (a *API) openSession(t *engine.Tx, row resource.Row, r *request) error {
 	if err := a.saveOrder(t, &row, &r.order); err != nil {
 		return err
 	}
+	if r.Options.Notification == "" {
+		return nil // whoever looks sees that the time is over; nobody has to be told
+	}
 	return t.Job("order:"+row.ID, JobOrder, r.Until, orderPayload{row.ID})
 }
 

@@ -48,6 +48,9 @@ func (a *API) authenticate(ctx context.Context, key string) (principal, error) {
 	if strings.HasPrefix(key, tokenPrefix) {
 		return a.tokenHolder(ctx, key)
 	}
+	if p, ok := a.opened.Get(key); ok {
+		return p, nil
+	}
 	if !wellFormed.MatchString(key) {
 		return principal{}, refuse(codeKey)
 	}
@@ -64,6 +67,9 @@ func (a *API) authenticate(ctx context.Context, key string) (principal, error) {
 	p := principal{account: accountOf(key), key: key}
 	if p.merchantID, err = a.worlds.Sandbox(ctx, p.account); fault.CodeOf(err) == "not_a_sandbox" {
 		return principal{}, refuse(codeKey)
+	}
+	if err == nil {
+		a.opened.Put(key, p)
 	}
 	return p, err
 }

@@ -52,7 +52,7 @@ type API struct {
 	mux       *http.ServeMux
 	pins      pins
 	limiter   limiter
-	sandboxes sandboxes
+	sandboxes engine.Opened[principal]
 	kept      kept
 }
 

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/store"
@@ -91,7 +90,7 @@ func printable(s string) string { return s[:min(len(s), 100)] }
 
 // authenticate finds the merchant of a key.
 func (a *API) authenticate(ctx context.Context, key string) (principal, error) {
-	if p, ok := a.sandboxes.get(key); ok {
+	if p, ok := a.sandboxes.Get(key); ok {
 		return p, nil
 	}
 	bad := &wireError{status: 401, message: "Invalid API Key provided: " + mask(key)}
@@ -117,37 +116,9 @@ func (a *API) authenticate(ctx context.Context, key string) (principal, error) {
 		return principal{}, err
 	}
 	if m[1] != "rk" { // which may be given permissions at any time
-		a.sandboxes.put(key, p)
+		a.sandboxes.Put(key, p)
 	}
 	return p, nil
-}
-
-// sandboxes remembers test keys that were found not to be provisioned, so that
-// a request with one costs no look-up. Provisioned keys are made of fresh
-// randomness and never take over a key that was seen before; they are looked up
-// every time, so that revoking one takes effect at once.
-type sandboxes struct {
-	mu   sync.RWMutex
-	keys map[string]principal
-}
-
-// sandboxesMax bounds the memory of keys.
-const sandboxesMax = 1 << 16
-
-func (s *sandboxes) get(key string) (principal, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	p, ok := s.keys[key]
-	return p, ok
-}
-
-func (s *sandboxes) put(key string, p principal) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.keys == nil || len(s.keys) >= sandboxesMax {
-		s.keys = map[string]principal{}
-	}
-	s.keys[key] = p
 }
 
 func (a *API) provisioned(ctx context.Context, c store.Credential, key string) (principal, error) {
