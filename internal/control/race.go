@@ -4,10 +4,11 @@ import (
 	"net/http"
 
 	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/race"
 )
 
-// Failing is a Front whose calls can be told to fail.
+// Failing is a Front whose calls take part in the race lab.
 type Failing interface {
 	// CheckFailure refuses errors that the dialect's wire cannot have.
 	CheckFailure(f race.Failure) error
@@ -32,10 +33,8 @@ func (a *API) setRace(r *http.Request, id int64) (any, error) {
 		return nil, err
 	}
 	for _, rule := range rules {
-		if f, ok := a.front.(Failing); ok && rule.Error != nil {
-			if err := f.CheckFailure(*rule.Error); err != nil {
-				return nil, err
-			}
+		if err := a.checkCall(rule); err != nil {
+			return nil, err
 		}
 	}
 	if err := a.Engine.SetRaceRules(r.Context(), id, rules, func(t *engine.Tx, held []race.Held) error {
@@ -44,4 +43,20 @@ func (a *API) setRace(r *http.Request, id int64) (any, error) {
 		return nil, err
 	}
 	return a.race(r, id)
+}
+
+// checkCall refuses rules about calls that the dialect does not obey, and errors
+// that its wire cannot have.
+func (a *API) checkCall(rule race.Rule) error {
+	if rule.On != race.Call {
+		return nil
+	}
+	f, ok := a.front.(Failing)
+	if !ok {
+		return fault.New(fault.Invalid, "bad_race", "on: the calls of this API take no part in the race lab; its webhooks do.")
+	}
+	if rule.Error == nil {
+		return nil
+	}
+	return f.CheckFailure(*rule.Error)
 }
