@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/store"
 )
@@ -196,10 +197,19 @@ func (e *Engine) execute(ctx context.Context, op Op) (Reply, error) {
 	if err != nil || len(begun.Calls) == 0 {
 		return reply, err
 	}
-	err = e.resume(ctx, op.Merchant, begun.Calls, cause, func(t *Tx) error {
+	refused, err := e.resume(ctx, op.Merchant, begun.Calls, cause, func(t *Tx, refused error) error {
 		reply, t.Subject = Reply{}, begun.Subject
-		return t.finish(op, &reply, false)
+		switch {
+		case refused == nil:
+			return t.finish(op, &reply, false)
+		case op.Key != "":
+			return t.DeleteAnswer(op.Key) // as if it had not been asked
+		}
+		return nil
 	})
+	if err == nil {
+		err = refused
+	}
 	return reply, err
 }
 
@@ -319,19 +329,24 @@ func (t *Tx) finish(op Op, reply *Reply, fresh bool) error {
 }
 
 // resume asks the rails and applies what they say; then, in the same
-// transaction, runs after.
-func (e *Engine) resume(ctx context.Context, merchantID int64, calls []call, cause Cause, after func(t *Tx) error) error {
+// transaction, runs after. refused is why a rail cannot be used at present: that
+// is an answer, the payment it was asked for is over, and nobody asks again.
+func (e *Engine) resume(ctx context.Context, merchantID int64, calls []call, cause Cause, after func(t *Tx, refused error) error) (refused, err error) {
 	outs := make([]rail.Outcome, len(calls))
 	for i, c := range calls {
 		r, err := e.rail(c.Rail)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if outs[i], err = perform(ctx, r, c); err != nil {
-			return fmt.Errorf("%s %s: outcome unknown: %w", c.Verb, c.Request.ID, err)
+		outs[i], err = perform(ctx, r, c)
+		switch {
+		case err != nil && c.Verb == "authorize" && fault.KindOf(err) == fault.Unavailable:
+			outs[i], refused = rail.Outcome{Status: rail.Refused, Reason: string(payment.ProcessingError)}, err
+		case err != nil:
+			return nil, fmt.Errorf("%s %s: outcome unknown: %w", c.Verb, c.Request.ID, err)
 		}
 	}
-	return e.Update(ctx, merchantID, cause, func(t *Tx) error {
+	return refused, e.Update(ctx, merchantID, cause, func(t *Tx) error {
 		for i, c := range calls {
 			p, err := t.LoadPayment(c.Payment)
 			if err != nil {
@@ -347,7 +362,7 @@ func (e *Engine) resume(ctx context.Context, merchantID int64, calls []call, cau
 		if after == nil {
 			return nil
 		}
-		return after(t)
+		return after(t, refused)
 	})
 }
 

