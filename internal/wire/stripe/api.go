@@ -358,7 +358,7 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 			refusal = w
 		}
 		c.refused = refusal.code
-		return engine.Reply{Status: refusal.status, Headers: []byte(c.version), Keep: true, Body: refusal.envelope(c.requestID, a.config.BaseURL, t.Wall)}, nil
+		return engine.Reply{Status: refusal.status, Headers: []byte(c.version), Keep: true, Body: refusal.at(c.version).envelope(c.requestID, a.config.BaseURL, t.Wall)}, nil
 	}
 	reply, err := a.engine.Execute(c.ctx, op)
 	return reply, keyError(err, c)

@@ -306,6 +306,7 @@ func TestLabels(t *testing.T) {
 	labels := map[string]string{ // by collection; the reference's list, and ours for what it does not name
 		"customers": "customer", "charges": "charge", "payment_intents": "payment_intent", "refunds": "refund", "disputes": "dispute", "events": "event",
 		"sources": "source", "files": "file upload", "payment_methods": "PaymentMethod", "webhook_endpoints": "webhook endpoint",
+		"setup_intents": "setupintent",
 	}
 	seen := map[string]bool{}
 	for _, r := range stripe.Routes() {

@@ -286,6 +286,7 @@ type parameterDrop struct{ object, name, until string }
 
 var parameterDrops = []parameterDrop{
 	{"payment_intent", "payment_method_types", "2026-09-30"},
+	{"setup_intent", "payment_method_types", "2026-09-30"},
 }
 
 // parameterRename is a parameter that was called otherwise before a version.

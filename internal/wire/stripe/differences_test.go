@@ -231,6 +231,7 @@ func TestRequestsByVersion(t *testing.T) {
 		{"2026-09-30", func(v string) response {
 			return ask(v, "POST", "/v1/payment_intents", "amount", "1099", "currency", "usd", "payment_method_types[]", "card")
 		}, 400, 200},
+		{"2026-09-30", func(v string) response { return ask(v, "POST", "/v1/setup_intents", "payment_method_types[]", "card") }, 400, 200},
 		{"2023-08-16", func(v string) response { return ask(v, "GET", "/v1/balance_transactions", "available_on[gt]", "1") }, 400, 200},
 		{"2020-08-27", func(v string) response { return ask(v, "GET", "/v1/customers/search", "query", `name:"Ann"`) }, 200, 404},
 		{"2018-10-31", func(v string) response { return ask(v, "POST", "/v1/customers", "description", long) }, 400, 200},
@@ -263,6 +264,13 @@ func TestRequestsByVersion(t *testing.T) {
 	cards := ask(before(t, "2015-09-23"), "GET", "/v1/charges").obj["data"].([]any)
 	if len(cards) != 1 || all <= 1 || !strings.HasPrefix(cards[0].(object)["id"].(string), "ch_") {
 		t.Errorf("%d of %d charges by card: %v", len(cards), all, cards)
+	}
+	// An object in an error has the version's shape as well.
+	for version, want := range map[string]string{from(t, "2019-02-11"): "requires_payment_method", before(t, "2019-02-11"): "requires_source"} {
+		r := ask(version, "POST", "/v1/payment_intents", "amount", "1099", "currency", "usd", "payment_method", "pm_card_chargeDeclined", "payment_method_types[]", "card", "confirm", "true")
+		if got := at(any(r.obj), "error.payment_intent.status"); r.status != 402 || got != want {
+			t.Errorf("%s: %d, the intent in the error is %v, want %s", version, r.status, got, want)
+		}
 	}
 	// Ids in messages had no quotes.
 	for version, want := range map[string]string{"2019-12-03": "No such customer: cus_x", "2020-03-02": "No such customer: 'cus_x'"} {

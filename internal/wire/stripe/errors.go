@@ -53,9 +53,13 @@ func missingParam(name string) *wireError {
 	return invalid("parameter_missing", name, "Missing required param: %s.", name)
 }
 
-// at words an error for a version.
+// at words an error for a version, and gives the objects in it that shape.
 func (e *wireError) at(version string) *wireError {
-	if e.code != "resource_missing" || e.id == "" || version == "" || since(version, versionQuotedIDs) {
+	if version == "" {
+		return e
+	}
+	older(version, e.more)
+	if e.code != "resource_missing" || e.id == "" || since(version, versionQuotedIDs) {
 		return e
 	}
 	old := *e
