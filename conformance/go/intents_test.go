@@ -441,6 +441,87 @@ func paymentMethods(t *testing.T, w *world) {
 	failure{status: 402}.check(t, "from a server", err)
 }
 
+func setupIntent(t *testing.T, w *world) {
+	ctx, setups := t.Context(), w.server.V1SetupIntents
+	cus, err := w.server.V1Customers.Create(ctx, &stripe.CustomerCreateParams{Email: stripe.String("li@example.com")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := func() *stripe.SetupIntent {
+		t.Helper()
+		si, err := setups.Create(ctx, &stripe.SetupIntentCreateParams{
+			Customer: stripe.String(cus.ID), PaymentMethodTypes: stripe.StringSlice([]string{"alipay"}), Usage: stripe.String("off_session"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return si
+	}
+	agree := func(si *stripe.SetupIntent, decision string) *stripe.SetupIntent {
+		t.Helper()
+		p := &stripe.SetupIntentConfirmParams{ReturnURL: stripe.String(returnURL)}
+		p.AddExtra("client_secret", si.ClientSecret)
+		p.AddExtra("payment_method_data[type]", "alipay")
+		p.AddExtra("mandate_data[customer_acceptance][type]", "online")
+		p.AddExtra("mandate_data[customer_acceptance][online][infer_from_client]", "true")
+		open, err := w.client.V1SetupIntents.Confirm(ctx, si.ID, p)
+		if err != nil || open.Status != "requires_action" || open.NextAction.Type != "redirect_to_url" {
+			t.Fatalf("confirm: %+v (%v)", open, err)
+		}
+		location := decide(t, open.NextAction.RedirectToURL.URL, url.Values{"decision": {decision}})
+		if u, err := url.Parse(location); err != nil || u.Query().Get("setup_intent") != si.ID || u.Query().Get("setup_intent_client_secret") != si.ClientSecret {
+			t.Errorf("the payer returns to %q (%v)", location, err)
+		}
+		got, err := setups.Retrieve(ctx, si.ID, &stripe.SetupIntentRetrieveParams{Expand: stripe.StringSlice([]string{"mandate", "payment_method"})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	si := create()
+	if !strings.HasPrefix(si.ID, "seti_") || si.Status != "requires_payment_method" || si.Usage != "off_session" {
+		t.Errorf("setup intent: %+v", si)
+	}
+	if got := agree(si, "decline"); got.Status != "requires_payment_method" || got.LastSetupError.Code != "setup_intent_authentication_failure" {
+		t.Errorf("declined: %+v", got)
+	}
+	w.hooks.wait(t, stripe.EventTypeSetupIntentSetupFailed, si.ID)
+	done := agree(si, "authorize")
+	if done.Status != "succeeded" || done.PaymentMethod.Customer.ID != cus.ID || done.Mandate.Status != "active" || done.Mandate.Type != "multi_use" {
+		t.Fatalf("agreed: %+v", done)
+	}
+	w.hooks.wait(t, stripe.EventTypeSetupIntentSucceeded, si.ID)
+	if l := all(t, setups.List(ctx, &stripe.SetupIntentListParams{Customer: stripe.String(cus.ID)})); len(l) != 1 || l[0].ID != si.ID {
+		t.Errorf("list: %+v", l)
+	}
+
+	// Debited while the payer is away, until they withdraw.
+	debit := func() (*stripe.PaymentIntent, error) {
+		return w.card(t, done.PaymentMethod.ID, func(p *stripe.PaymentIntentCreateParams) {
+			p.Customer, p.PaymentMethodTypes, p.OffSession = stripe.String(cus.ID), stripe.StringSlice([]string{"alipay"}), stripe.Bool(true)
+		})
+	}
+	if pi, err := debit(); err != nil || pi.Status != "succeeded" {
+		t.Fatalf("debit: %+v (%v)", pi, err)
+	}
+	w.control(t, "decide", map[string]any{"id": done.Mandate.ID, "decision": "withdraw"})
+	if m, err := w.server.V1Mandates.Retrieve(ctx, done.Mandate.ID, nil); err != nil || m.Status != "inactive" {
+		t.Errorf("withdrawn: %+v (%v)", m, err)
+	}
+	w.hooks.waitFor(t, "mandate.updated to inactive", func(ev stripe.Event) bool {
+		return ev.Type == stripe.EventTypeMandateUpdated && ev.Data.Object["status"] == "inactive"
+	})
+	_, err = debit()
+	failure{status: 400, code: "payment_intent_mandate_invalid", param: "payment_method"}.check(t, "debit after that", err)
+
+	other := create()
+	if got, err := setups.Cancel(ctx, other.ID, nil); err != nil || got.Status != "canceled" {
+		t.Errorf("cancel: %+v (%v)", got, err)
+	}
+	_, err = setups.Update(ctx, other.ID, &stripe.SetupIntentUpdateParams{Description: stripe.String("x")})
+	failure{status: 400, code: "setup_intent_unexpected_state"}.check(t, "update what was canceled", err)
+}
+
 func search(t *testing.T, w *world) {
 	ctx := t.Context()
 	var made []string

@@ -68,6 +68,7 @@ var scenarios = []struct {
 	{"intent-errors", intentErrors},
 	{"intent-refund", intentRefund},
 	{"payment-methods", paymentMethods},
+	{"setup-intent", setupIntent},
 }
 
 func walk(t *testing.T, w *world) {

@@ -17,6 +17,7 @@ import com.stripe.model.Customer;
 import com.stripe.model.PaymentIntent;
 import com.stripe.model.PaymentMethod;
 import com.stripe.model.Refund;
+import com.stripe.model.SetupIntent;
 import com.stripe.model.StripeSearchResult;
 import com.stripe.param.ChargeListParams;
 import com.stripe.param.ChargeSearchParams;
@@ -37,6 +38,12 @@ import com.stripe.param.PaymentMethodListParams;
 import com.stripe.param.PaymentMethodUpdateParams;
 import com.stripe.param.RefundCreateParams;
 import com.stripe.param.RefundListParams;
+import com.stripe.param.SetupIntentConfirmParams;
+import com.stripe.param.SetupIntentCreateParams;
+import com.stripe.param.SetupIntentListParams;
+import com.stripe.param.SetupIntentRetrieveParams;
+import com.stripe.param.SetupIntentUpdateParams;
+import ducat.World.Call;
 import ducat.World.Refusal;
 import java.net.URI;
 import java.util.ArrayList;
@@ -338,6 +345,55 @@ final class Intents {
             .setNumber("4242424242424242").setExpMonth(12L).setExpYear(2034L).setCvc("123").build()).build();
     assertEquals("4242", w.client.paymentMethods().create(visa).getCard().getLast4());
     refused("a card from a server", new Refusal(402, CardException.class, "invalid_request_error", null, null, "."), () -> methods.create(visa));
+  }
+
+  static void setupIntent(World w) throws Exception {
+    String cus = w.server.customers().create(CustomerCreateParams.builder().setEmail("li@example.com").build()).getId();
+    var params = SetupIntentCreateParams.builder().setCustomer(cus).addPaymentMethodType("alipay")
+        .setUsage(SetupIntentCreateParams.Usage.OFF_SESSION).build();
+    SetupIntent si = w.server.setupIntents().create(params);
+    assertTrue(si.getId().startsWith("seti_"), si.getId());
+    assertEquals(List.of("setup_intent", "requires_payment_method", "off_session"), List.of(si.getObject(), si.getStatus(), si.getUsage()));
+    SetupIntent declined = agree(w, si, "decline");
+    assertEquals(List.of("requires_payment_method", "setup_intent_authentication_failure"),
+        List.of(declined.getStatus(), declined.getLastSetupError().getCode()));
+    w.hooks.await("setup_intent.setup_failed", si.getId());
+    SetupIntent done = agree(w, si, "authorize");
+    var mandate = done.getMandateObject();
+    assertEquals(List.of("succeeded", cus, "active", "multi_use"),
+        List.of(done.getStatus(), done.getPaymentMethodObject().getCustomer(), mandate.getStatus(), mandate.getType()));
+    w.hooks.await("setup_intent.succeeded", si.getId());
+    assertEquals(List.of(si.getId()), ids(all(w.server.setupIntents().list(SetupIntentListParams.builder().setCustomer(cus).build()))));
+
+    // Debited while the payer is away, until they withdraw.
+    Call debit = () -> create(w, PaymentIntentCreateParams.builder().setAmount(1099L).setCurrency("usd").setCustomer(cus)
+        .setPaymentMethod(done.getPaymentMethodObject().getId()).addPaymentMethodType("alipay").setOffSession(true).setConfirm(true));
+    assertEquals("succeeded", ((PaymentIntent) debit.run()).getStatus());
+    w.control("decide", Map.of("id", mandate.getId(), "decision", "withdraw"));
+    assertEquals("inactive", w.server.mandates().retrieve(mandate.getId()).getStatus());
+    w.hooks.await("mandate.updated", mandate.getId(), told -> told.get("status").getAsString().equals("inactive"));
+    refused("debiting after that", Refusal.invalid("payment_intent_mandate_invalid", "payment_method", "."), debit);
+
+    String other = w.server.setupIntents().create(params).getId();
+    assertEquals("canceled", w.server.setupIntents().cancel(other).getStatus());
+    refused("updating what was canceled", Refusal.invalid("setup_intent_unexpected_state", null, "."),
+        () -> w.server.setupIntents().update(other, SetupIntentUpdateParams.builder().setDescription("x").build()));
+  }
+
+  /** Confirms as the browser does, and has the payer decide. */
+  private static SetupIntent agree(World w, SetupIntent si, String decision) throws Exception {
+    SetupIntent open = w.client.setupIntents().confirm(si.getId(), SetupIntentConfirmParams.builder()
+        .putExtraParam("client_secret", si.getClientSecret()).putExtraParam("payment_method_data", Map.of("type", "alipay"))
+        .putExtraParam("mandate_data", Map.of("customer_acceptance", Map.of("type", "online", "online", Map.of("infer_from_client", true))))
+        .setReturnUrl(RETURN_URL).build());
+    assertEquals(List.of("requires_action", "redirect_to_url"), List.of(open.getStatus(), open.getNextAction().getType()));
+    var res = World.decide(open.getNextAction().getRedirectToUrl().getUrl(), decision);
+    assertEquals(303, res.statusCode(), res::body);
+    List<String> query = List.of(URI.create(res.headers().firstValue("Location").orElseThrow()).getRawQuery().split("&"));
+    assertTrue(query.contains("setup_intent=" + si.getId()) && query.contains("setup_intent_client_secret=" + si.getClientSecret()),
+        query::toString);
+    return w.server.setupIntents().retrieve(si.getId(),
+        SetupIntentRetrieveParams.builder().addExpand("mandate").addExpand("payment_method").build());
   }
 
   static void search(World w) throws Exception {
