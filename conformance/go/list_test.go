@@ -38,7 +38,7 @@ func TestScenarioList(t *testing.T) {
 	if said, err := ran(t, names[1:]); err == nil || !strings.Contains(said, "conformance/go did not run: restart\n") {
 		t.Errorf("without one: %v, %s", err, said)
 	}
-	if said, err := ran(t, append(names, "extra")); err == nil || !strings.Contains(said, "conformance/go ran what SCENARIOS.md does not list: extra\n") {
+	if said, err := ran(t, append(names, "extra")); err == nil || !strings.Contains(said, "conformance/go ran what is not listed: extra\n") {
 		t.Errorf("with one more: %v, %s", err, said)
 	}
 }
