@@ -39,6 +39,9 @@ func (t *Tx) OpenDispute(p *payment.Payment, amount int64, reason string) (*paym
 	if err != nil {
 		return nil, err
 	}
+	if Rules(*p).Undisputed {
+		return nil, fault.New(fault.Conflict, "not_disputable", "Payers cannot dispute payments with this method.")
+	}
 	if p.State() != payment.Captured || p.Dispute() != "" {
 		return nil, fault.New(fault.Conflict, "not_disputable", "Only a successful payment that was not disputed before can be disputed.")
 	}
@@ -157,7 +160,7 @@ func (e *Engine) runDispute(ctx context.Context, j jobRef) error {
 			return err
 		}
 		if j.Kind == JobDisputeOpen {
-			if p.State() != payment.Captured || p.Dispute() != "" || p.RefundedAmount() == p.CapturedAmount() {
+			if Rules(*p).Undisputed || p.State() != payment.Captured || p.Dispute() != "" || p.RefundedAmount() == p.CapturedAmount() {
 				return nil // nothing is left to dispute
 			}
 			_, err := t.OpenDispute(p, 0, pl.Reason)

@@ -86,7 +86,7 @@ var autoDebit = func() (all []Rules) {
 			Product: AutoDebit, Method: d.method, Name: d.name, Region: d.region,
 			Currencies: []money.Currency{d.currency}, MinimumDefault: d.min, Maximum: d.max, DailyMaximum: d.daily, Step: d.step,
 			PendingFor: time.Minute, AuthorizedFor: time.Minute, // antom §7.2; captured as it is authorised
-			RefundFor: d.refund, ReversePaid: d.reversePaid, Disputes: d.disputes, SettlesNext: true,
+			RefundFor: d.refund, ReversePaid: d.reversePaid, Undisputed: !d.disputes, SettlesNext: true,
 			ApprovalDelay: afterReturn, Agreement: &d.agreement,
 		})
 	}

@@ -51,7 +51,7 @@ func TestAutoDebit(t *testing.T) {
 			a.AccessFor != time.Duration(c.accessDays)*day || a.RefreshFor != time.Duration(c.refreshDays)*day {
 			t.Errorf("%s: %+v with %+v, want %+v", c.method, r, a, c)
 		}
-		if a.Unheard != (c.method == "truemoney") || r.Disputes != (c.method == "maya") || r.PendingFor != time.Minute || !r.SettlesNext {
+		if a.Unheard != (c.method == "truemoney") || r.Undisputed == (c.method == "maya") || r.PendingFor != time.Minute || !r.SettlesNext {
 			t.Errorf("%s: %+v with %+v", c.method, r, a)
 		}
 	}

@@ -38,7 +38,7 @@ type Rules struct {
 	Region       string     // ISO 3166 country whose payers use it; "" for many
 	Step         int64      // amounts are multiples of it, in minor units; 0: any
 	ReversePaid  bool       // a captured payment can be reversed within the day
-	Disputes     bool       // payers can claim their money back
+	Undisputed   bool       // payers cannot claim their money back
 	DailyMaximum int64      // minor units per payer and day in the settlement zone; 0: none
 	SettlesNext  bool       // proceeds are available on the day after the capture, whatever the account's settlement days
 	Agreement    *Agreement // what a standing authorisation of it is like; nil if it has none

@@ -107,3 +107,46 @@ func TestMethodsByRegion(t *testing.T) {
 		t.Errorf("a region of six letters: %d", status)
 	}
 }
+
+// TestChargeback: of the wallets, Maya's payers can claim their money back.
+func TestChargeback(t *testing.T) {
+	t.Parallel()
+	w := onSQLite(t)
+	p := w.ok(w.pay(payment("MAYA", w.token("MAYA"), "m", amount(10_000, "PHP"))))
+	w.control("POST", "disputes", object{"id": p["paymentId"], "reason": "not received"})
+	w.is(w.refund(p, "r", 100), "ORDER_STATUS_INVALID", "F")
+	w.control("POST", "disputes/close", object{"id": p["paymentId"], "outcome": "lost"})
+	g := w.paid(w.token("GCASH"), "g")
+	if status, o := w.controlStatus("POST", "disputes", object{"id": g["paymentId"], "reason": "not received"}); status != 400 {
+		t.Errorf("a GCash payment was disputed: %d %v", status, o)
+	}
+	w.advance(48 * time.Hour)
+	if w.reconcile(t) != 1 {
+		t.Error("no batch")
+	}
+	for name, tb := range w.reports() {
+		if strings.HasPrefix(name, "transactionItems_") && !strings.Contains(fmt.Sprint(tb.rows), "transactionType:DISPUTE") {
+			t.Errorf("%s does not have the chargeback: %v", name, tb.rows)
+		}
+	}
+}
+
+// TestPayPay: the token is good for a year and cannot be renewed.
+func TestPayPay(t *testing.T) {
+	t.Parallel()
+	w := onSQLite(t)
+	c := w.ok(w.call("/v1/authorizations/consult", with(consultation("PAYPAY", "st-pp"), object{"recurringPayment": "true"})))
+	code := w.decide(c["normalUrl"].(string), "authorize").Query().Get("authCode")
+	tk := w.ok(w.call("/v1/authorizations/applyToken", object{"grantType": "AUTHORIZATION_CODE", "customerBelongsTo": "PAYPAY", "authCode": code}))
+	if tk["refreshToken"] != nil || tk["accessTokenExpiryTime"] != "2027-09-10T09:00:00+08:00" {
+		t.Errorf("tokens %v", tk)
+	}
+	pay := func(request string) response {
+		return w.pay(payment("PAYPAY", tk["accessToken"].(string), request, amount(500, "JPY")))
+	}
+	w.ok(pay("a"))
+	w.to("2027-09-10T08:59:59+08:00")
+	w.ok(pay("b"))
+	w.to("2027-09-10T09:00:00+08:00")
+	w.is(pay("c"), "INVALID_ACCESS_TOKEN", "F")
+}
