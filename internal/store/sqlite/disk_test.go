@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/store"
 )
 
@@ -170,6 +171,70 @@ func TestLogStaysTheSameFile(t *testing.T) {
 	}
 	if !os.SameFile(mine, theirs) || theirs.Size() > 30*int64(len(body)) {
 		t.Errorf("the log is %v of %d bytes, the file that is synced is %v", theirs.Name(), theirs.Size(), mine.Name())
+	}
+}
+
+// TestRoom writes while another process would: the room in the log hides nothing
+// that anybody has committed, survives being cut off, and is not data.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ducat.db")
+	s := open(t, path)
+	if err := errors.Join(s.Migrate(t.Context()), s.CreateMerchant(t.Context(), merchant.Merchant{ID: 1})); err != nil {
+		t.Fatal(err)
+	}
+	add := func(s *Store, name string) {
+		t.Helper()
+		if err := s.Update(t.Context(), 1, addJob(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := func() int64 {
+		t.Helper()
+		info, err := s.engine.log.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	add(s, "a")
+	add(s, "b")
+	if n := size(); n < roomBytes {
+		t.Errorf("the log has %d bytes, no room", n)
+	}
+	other := open(t, path) // as ducat verify does beside a server
+	add(other, "c")
+	add(s, "d")
+	add(other, "e")
+	add(s, "f")
+	before := size()
+	add(s, "g")
+	if n := size(); n != before {
+		t.Errorf("a small commit made the log grow from %d to %d bytes", before, n)
+	}
+	if err := s.engine.writer.do(t.Context(), func(c *conn) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkpoint(other.engine.writer.conn, "truncate"); err != nil {
+		t.Fatal(err)
+	}
+	add(s, "h")
+	add(s, "i")
+	if n := size(); n < roomBytes {
+		t.Errorf("after it was cut off the log has %d bytes, no room", n)
+	}
+	var names string
+	if err := s.View(t.Context(), 1, func(r store.Reader) error {
+		js, err := r.Jobs(100)
+		for _, j := range js {
+			names += j.ID
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if names != "abcdefghi" {
+		t.Errorf("the jobs %q are there", names)
 	}
 }
 

@@ -86,7 +86,7 @@ func openWith(ctx context.Context, path string, sync func(log *os.File) error) (
 		return nil, errors.Join(fmt.Errorf("sqlite: open %s: %w", path, err), log.Close())
 	}
 	d := startDisk(func() error { return sync(log) })
-	e := &engine{log: log, disk: d, writer: startWriter(c, d), dsn: dsn(path, true), slots: make(chan struct{}, readersMax)}
+	e := &engine{log: log, disk: d, writer: startWriter(c, d, &room{log: log}), dsn: dsn(path, true), slots: make(chan struct{}, readersMax)}
 	return &Store{Store: sqlstore.New(e, dialect), engine: e}, nil
 }
 

@@ -80,6 +80,7 @@ func (u *update) outcome() error {
 type writer struct {
 	conn    *conn
 	disk    *disk
+	room    *room
 	queue   chan *update
 	stop    chan struct{}
 	stopped chan struct{}
@@ -93,10 +94,10 @@ type writer struct {
 	commits, updates atomic.Uint64
 }
 
-func startWriter(c *conn, d *disk) *writer {
+func startWriter(c *conn, d *disk, r *room) *writer {
 	c.memory = &sqlstore.Memory{}
 	w := &writer{
-		conn: c, disk: d, full: time.NewTimer(groupTime),
+		conn: c, disk: d, room: r, full: time.NewTimer(groupTime),
 		queue: make(chan *update, queueMax), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go w.run()
@@ -224,6 +225,7 @@ func (w *writer) join(u *update) {
 func (w *writer) begin(careful bool) {
 	w.careful = careful
 	if w.broken = w.conn.control("begin immediate"); w.broken == nil {
+		w.room.make()
 		w.broken = w.conn.notice()
 	}
 	w.conn.wrote = false
