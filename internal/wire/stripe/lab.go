@@ -22,17 +22,24 @@ func (c *call) raced(r *http.Request, run func() (engine.Reply, error)) (engine.
 		return engine.Reply{}, raceError(f)
 	}
 	if lab.IsCut(race.Before) {
-		panic(http.ErrAbortHandler)
+		c.cut(race.Before)
 	}
 	reply, err := run()
 	c.api.engine.LeaveRace(ctx, lab)
 	if lab.IsCut(race.After) {
-		panic(http.ErrAbortHandler)
+		c.cut(race.After)
 	}
 	if f, ok := lab.Fails(race.After); ok {
 		return engine.Reply{}, raceError(f)
 	}
 	return reply, err
+}
+
+// cut ends the call's connection without an answer, and so without a record of
+// the request but this one.
+func (c *call) cut(when string) {
+	c.api.log.Info("connection cut by the race lab", "request_id", c.requestID, "account", c.principal.account, "route", c.route, "when", when)
+	panic(http.ErrAbortHandler)
 }
 
 // raceError is the error a call was told to answer. Clients may try again what
