@@ -71,7 +71,7 @@ func decodeMethod(c *call, t *engine.Tx, v form.Value, prefix string) (b methodB
 		return prefix + "[" + k + "]"
 	}
 	if prefix != "" {
-		if err := members(v, prefix, slices.Concat(methodParams[:4], methodTypes, telemetry)...); err != nil {
+		if err := members(v, prefix, slices.Concat(methodParams[:4], methodTypes, telemetry, []string{"interac_present"})...); err != nil {
 			return b, err
 		}
 	}
