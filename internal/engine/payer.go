@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
@@ -199,6 +200,12 @@ func (t *Tx) decide(p *payment.Payment, d rail.Decision, extra []rail.Rule) erro
 		}
 		if err := t.save(p); err != nil {
 			return err
+		}
+		// Where a confirmation comes at once, waiting for one is news.
+		if req.Takes == 0 {
+			if err := t.state(event.Fact{Kind: event.Pending}, p, nil); err != nil {
+				return err
+			}
 		}
 	}
 	for i, n := range plan {

@@ -97,7 +97,18 @@ func (c *call) confirm(t *engine.Tx, i intent) error {
 	if err := c.confirmable(t, i, m, s); err != nil {
 		return err
 	}
-	return c.attempt(t, i, id, m, s)
+	return attemptFault(c.attempt(t, i, id, m, s))
+}
+
+// attemptFault words the faults of a rail that could not start an attempt.
+func attemptFault(err error) error {
+	switch faultCode(err) {
+	case "method_not_available":
+		return invalid("payment_method_not_available", "payment_method", "The payment method is temporarily unavailable. Ask the customer to choose another payment method.")
+	case "processing_error":
+		return &wireError{status: 500, typ: "api_error", code: "processing_error", retry: "true", message: "An unexpected error occurred preventing us from starting the payment. Please retry the confirmation."}
+	}
+	return err
 }
 
 // confirmTerms merges the parameters of a confirmation into the intent.

@@ -32,6 +32,8 @@ func (a *API) tellIntent(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 		return err
 	}
 	switch f.Kind {
+	case event.Pending:
+		return a.intentEvent(t, "payment_intent.processing", i.id())
 	case event.Authorized:
 		return a.intentAuthorized(t, i)
 	case event.Captured:

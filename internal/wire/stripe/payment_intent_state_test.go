@@ -6,6 +6,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
 )
 
 // TestIntentUpdate: what can change in which status (stripe-payment-intents
@@ -608,4 +611,150 @@ func TestIntentRaces(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestIntentsPend: a wallet that takes its time (stripe-payment-intents §4.1,
+// processing).
+func TestIntentsPend(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		pi := w.intent()
+		_, to := w.decideAt(page(w.alma(pi)), "authorize", "scenario", "delay_60")
+		if !strings.Contains(to, "redirect_status=pending") {
+			t.Errorf("returns to %s", to)
+		}
+		got := w.read(pi)
+		if got["status"] != "processing" || got["next_action"] != nil || got["latest_charge"] != nil {
+			t.Errorf("%v", got)
+		}
+		w.fails(w.post("/v1/payment_intents/"+pi["id"].(string)+"/cancel"), 400, "payment_intent_unexpected_state", "")
+		w.fails(w.confirmed(pi, almaData...), 400, "payment_intent_unexpected_state", "payment_method")
+		w.fails(w.post("/v1/payment_intents/"+pi["id"].(string), "amount", "6000"), 400, "payment_intent_unexpected_state", "amount")
+		w.must(w.post("/v1/payment_intents/"+pi["id"].(string), "metadata[a]", "b"))
+		w.advance(time.Minute)
+		if got := w.read(pi); got["status"] != "succeeded" {
+			t.Errorf("%v", got)
+		}
+		if got := strings.Join(w.events(), " "); got != "payment_intent.created payment_intent.requires_action payment_intent.processing charge.succeeded payment_intent.succeeded" {
+			t.Errorf("events %s", got)
+		}
+		// Later than the hour: the money goes back, and another try is possible.
+		pi = w.intent()
+		w.decideAt(page(w.alma(pi)), "authorize", "scenario", "late")
+		w.advance(2 * time.Hour)
+		if got := w.read(pi); got["status"] != "requires_payment_method" || got["last_payment_error"].(object)["code"] != "payment_intent_payment_attempt_expired" {
+			t.Errorf("%v", got)
+		}
+		w.decideAt(page(w.alma(pi)), "authorize")
+		if got := w.read(pi); got["status"] != "succeeded" {
+			t.Errorf("%v", got)
+		}
+		// Said twice is said once.
+		pi = w.intent()
+		w.decideAt(page(w.alma(pi)), "authorize", "scenario", "duplicate")
+		w.advance(time.Minute)
+		if l := w.must(w.get("/v1/charges", "payment_intent", pi["id"].(string)))["data"].([]any); len(l) != 1 {
+			t.Errorf("%d charges", len(l))
+		}
+	})
+}
+
+// TestIntentScenarios: outcomes chosen by the request (stripe-payment-intents
+// §19).
+func TestIntentScenarios(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pi := w.intent("metadata[ducat_scenario]", "payment_method_not_available")
+	w.fails(w.confirmed(pi, almaData...), 400, "payment_method_not_available", "payment_method")
+	if got := w.read(pi); got["status"] != "requires_payment_method" || got["last_payment_error"] != nil {
+		t.Errorf("%v", got)
+	}
+	pi = w.intent("metadata[ducat_scenario]", "creation_processing_error")
+	if r := w.confirmed(pi, almaData...); r.status != 500 || r.err()["code"] != "processing_error" || r.header.Get("Stripe-Should-Retry") != "true" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	pi = w.intent()
+	open := w.alma(pi)
+	if got := w.control("POST", "decide", `{"id": "`+pi["id"].(string)+`", "decision": "authorize"}`); got["state"] != "captured" {
+		t.Errorf("%v", got)
+	}
+	if status, _ := w.decideAt(page(open), "decline"); status != 303 || w.read(pi)["status"] != "succeeded" {
+		t.Errorf("a decided page answers %d", status)
+	}
+	// Alma declines because of the risk; a wallet without money.
+	pi = w.intent()
+	w.decideAt(page(w.alma(pi)), "authorize", "scenario", "risk")
+	if e := w.read(pi)["last_payment_error"].(object); e["code"] != "payment_intent_payment_attempt_failed" || !strings.Contains(e["message"].(string), "risk") {
+		t.Errorf("%v", e)
+	}
+	pi = w.intent()
+	w.decideAt(page(w.must(w.confirmed(pi, alipayData...))), "authorize", "scenario", "insufficient_funds")
+	if e := w.read(pi)["last_payment_error"].(object); e["code"] != "payment_method_provider_decline" || e["type"] != "card_error" {
+		t.Errorf("%v", e)
+	}
+}
+
+// TestIntentDisputes: Alma gives fourteen days to answer
+// (stripe-payment-intents §10.3).
+func TestIntentDisputes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pi := w.intent()
+	w.decideAt(page(w.alma(pi)), "authorize")
+	w.control("POST", "disputes", `{"id": "`+pi["id"].(string)+`", "reason": "product_not_received"}`)
+	l := w.must(w.get("/v1/disputes", "payment_intent", pi["id"].(string)))["data"].([]any)
+	if len(l) != 1 {
+		t.Fatalf("%v", l)
+	}
+	d := l[0].(object)
+	due := time.Unix(int64(d["evidence_details"].(object)["due_by"].(float64)), 0).UTC()
+	if want := start.Truncate(24*time.Hour).AddDate(0, 0, 15).Add(-time.Second); !due.Equal(want) || d["payment_intent"] != pi["id"] || d["payment_method_details"] != nil {
+		t.Errorf("due %v, want %v; %v", due, want, d)
+	}
+	w.fails(w.post("/v1/refunds", "payment_intent", pi["id"].(string)), 400, "charge_disputed", "charge")
+	if c := w.must(w.get("/v1/payment_intents/"+pi["id"].(string), "expand[]", "latest_charge"))["latest_charge"].(object); c["disputed"] != true {
+		t.Errorf("%v", c)
+	}
+	if got := w.read(pi); got["status"] != "succeeded" {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestIntentsLive: nothing simulated stands in for a live payment.
+func TestIntentsLive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	m := merchant.NewSandbox("acct_1IntentsLive0001", start)
+	m.ID, m.Live, m.Profile.Provisioned = merchant.IDFor(m.Account, true), true, true
+	if err := w.store.CreateMerchant(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	live := map[string]*world{}
+	for kind, name := range map[string]string{"sk": "secret", "pk": "publishable"} {
+		key := kind + "_live_" + keys.Random(40)
+		if err := w.store.PutCredential(t.Context(), store.Credential{Hash: merchant.KeyHash(key), Merchant: m.ID, Kind: name, Created: start}); err != nil {
+			t.Fatal(err)
+		}
+		live[kind] = w.with(key)
+	}
+	pi := live["sk"].intent()
+	if pi["livemode"] != true {
+		t.Errorf("%v", pi)
+	}
+	confirm := func(params ...string) response {
+		return live["pk"].post("/v1/payment_intents/"+pi["id"].(string)+"/confirm", append([]string{"client_secret", pi["client_secret"].(string)}, params...)...)
+	}
+	w.fails(confirm(almaData...), 400, "payment_method_not_available", "payment_method")
+	w.fails(confirm("payment_method_data[type]", "alma", "return_url", "http://shop.example/"), 400, "url_invalid", "return_url")
+	w.fails(confirm(append([]string{"payment_method_data[type]", "card"}, card("payment_method_data[card]", "4242424242424242")...)...), 400, "", "payment_method_data[card]")
+	w.fails(confirm("payment_method", "pm_card_visa"), 400, "resource_missing", "payment_method")
+	w.fails(live["pk"].post("/v1/tokens", card("card", "4242424242424242")...), 400, "", "card")
+	w.fails(live["sk"].post("/v1/payment_methods", "type", "card", "card[token]", "tok_visa"), 400, "", "card")
+	if got := live["sk"].must(live["sk"].get("/v1/payment_intents/" + pi["id"].(string))); got["status"] != "requires_payment_method" {
+		t.Errorf("%v", got)
+	}
+	e := w.fails(w.get("/v1/payment_intents/"+pi["id"].(string)), 404, "resource_missing", "intent")
+	if e["payment_intent"] != nil {
+		t.Errorf("%v", e)
+	}
 }

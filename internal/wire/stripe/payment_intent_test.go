@@ -1,14 +1,18 @@
 package stripe_test
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/server"
 	"github.com/ducatpay/ducat/internal/store"
 )
 
@@ -514,4 +518,107 @@ func (w *world) rawRow(kind, id string) (body string, err error) {
 		return err
 	})
 	return body, err
+}
+
+// TestIntentSearch: by what is said to be searchable (stripe-payment-intents
+// §3.6).
+func TestIntentSearch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cus := w.must(w.post("/v1/customers"))["id"].(string)
+	first := w.intent("customer", cus, "metadata[order]", "6735")["id"].(string)
+	second := w.intent("confirm", "true", "payment_method", "pm_card_visa", "return_url", "https://shop.example/")["id"].(string)
+	w.must(w.post("/v1/payment_intents/"+first, "metadata[order]", "6736"))
+	for query, want := range map[string][]string{
+		`status:"succeeded"`:               {second},
+		`amount>5000`:                      {second, first},
+		`amount>5099`:                      nil,
+		`customer:"` + cus + `"`:           {first},
+		`metadata["order"]:"6736"`:         {first},
+		`metadata["order"]:"6735"`:         nil,
+		`currency:"eur" AND -customer:"x"`: {second, first},
+	} {
+		var got []string
+		for _, o := range w.must(w.get("/v1/payment_intents/search", "query", query))["data"].([]any) {
+			got = append(got, o.(object)["id"].(string))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", query, got, want)
+		}
+	}
+	w.fails(w.get("/v1/payment_intents/search"), 400, "parameter_missing", "query")
+	w.fails(w.get("/v1/payment_intents/search", "query", `description:"x"`), 400, "", "query")
+	ids := func(params ...string) (got []string) {
+		for _, o := range w.must(w.get("/v1/payment_intents", params...))["data"].([]any) {
+			got = append(got, o.(object)["id"].(string))
+		}
+		return got
+	}
+	if got := ids("customer", cus); !slices.Equal(got, []string{first}) {
+		t.Errorf("%v", got)
+	}
+	if got := ids("limit", "1", "starting_after", second); !slices.Equal(got, []string{first}) {
+		t.Errorf("%v", got)
+	}
+	// A customer that is set later is found, too.
+	w.must(w.post("/v1/payment_intents/"+w.intent()["id"].(string), "customer", cus))
+	if got := ids("customer", cus); len(got) != 2 {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestIntentVersions: what older versions show (stripe-payment-intents §20).
+func TestIntentVersions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pi := w.intent("confirm", "true", "payment_method", "pm_card_visa", "return_url", "https://shop.example/")
+	at := func(version string) object {
+		return w.must(w.do("GET", "/v1/payment_intents/"+pi["id"].(string), map[string]string{"Stripe-Version": version}))
+	}
+	old := at("2020-08-27")
+	list := old["charges"].(object)
+	if l := list["data"].([]any); len(l) != 1 || l[0].(object)["id"] != pi["latest_charge"] || list["total_count"] != 1.0 || old["capture_method"] != "automatic" {
+		t.Errorf("%v", old)
+	}
+	if _, ok := old["invoice"]; !ok {
+		t.Errorf("%v", old)
+	}
+	for version, capture := range map[string]string{"2022-11-15": "automatic", "2024-04-10": "automatic_async", "2026-08-26.dahlia": "automatic_async"} {
+		o := at(version)
+		if _, ok := o["charges"]; ok || o["capture_method"] != capture {
+			t.Errorf("%s: %v", version, o)
+		}
+	}
+}
+
+// TestSecretsAreNotLogged: neither a client secret nor anything of a card
+// reaches the log.
+func TestSecretsAreNotLogged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var log bytes.Buffer
+	hs := httptest.NewUnstartedServer(nil)
+	t.Cleanup(hs.Close)
+	s := server.New(w.store, server.Config{BaseURL: "http://" + hs.Listener.Addr().String(), Sandbox: true, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), Clock: w.clock, IDs: keys})
+	hs.Config.Handler = s.Handler
+	hs.Start()
+	w.url = hs.URL
+	pi := w.intent()
+	secret := pi["client_secret"].(string)
+	w.public().must(w.public().get("/v1/payment_intents/"+pi["id"].(string), "client_secret", secret))
+	w.fails(w.confirmed(pi, append([]string{"payment_method_data[type]", "card"}, card("payment_method_data[card]", "4111111111111111")...)...), 402, "card_declined", "")
+	open := w.alma(pi)
+	w.decideAt(page(open), "authorize")
+	w.fails(w.confirmed(pi, almaData...), 400, "payment_intent_unexpected_state", "payment_method")
+	hs.Close()
+	_, tail, _ := strings.Cut(secret, "_secret_")
+	token := page(open)[strings.LastIndexByte(page(open), '/')+1:]
+	for what, hidden := range map[string]string{"the client secret": tail, "a card number": "4111", "a page's token": token, "the key": strings.TrimPrefix(w.key, "sk_test_")} {
+		if strings.Contains(log.String(), hidden) {
+			t.Errorf("the log has %s", what)
+		}
+	}
+	if !strings.Contains(log.String(), "/v1/payment_intents") {
+		t.Error("nothing was logged")
+	}
 }
