@@ -39,12 +39,16 @@ func TestMain(m *testing.M) {
 // which keeps nothing and writes nothing to disk. The two take turns, so that
 // what else the machine does falls on both; the CPU time a request takes the
 // server says the same when the machine is busy.
-func BenchmarkCreateSource(b *testing.B) {
+func BenchmarkCreateSource(b *testing.B) { creation(b, createSource) }
+
+// creation measures a request that creates something beside the peer.
+func creation(b *testing.B, request []byte) {
+	b.Helper()
 	address, cmd, _ := ducat(b, "sqlite:"+filepath.Join(b.TempDir(), "x.db"))
 	us := &side{address: address, cmd: cmd}
 	them := mock(b)
 	for _, s := range []*side{us, them} {
-		s.create(b, 500)
+		s.create(b, request, 500)
 		s.load, s.cpu = load{}, 0
 	}
 	const turns = 8
@@ -52,9 +56,9 @@ func BenchmarkCreateSource(b *testing.B) {
 	for left, turn := b.N, turns; turn > 0; turn-- {
 		n := left / turn
 		left -= n
-		us.create(b, n)
+		us.create(b, request, n)
 		b.StopTimer()
-		them.create(b, n)
+		them.create(b, request, n)
 		b.StartTimer()
 	}
 	b.StopTimer()
@@ -71,10 +75,10 @@ type side struct {
 	cpu     time.Duration
 }
 
-func (s *side) create(b *testing.B, n int) {
+func (s *side) create(b *testing.B, request []byte, n int) {
 	b.Helper()
 	before := cpu(b, s.cmd)
-	s.load.add(drive(b, s.address, clients, n, func(c *client) error { _, err := c.call(createSource); return err }))
+	s.load.add(drive(b, s.address, clients, n, func(c *client) error { _, err := c.call(request); return err }))
 	s.cpu += cpu(b, s.cmd) - before
 }
 

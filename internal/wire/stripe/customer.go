@@ -34,6 +34,7 @@ type customerBody struct {
 	Balance       int64             `json:"balance,omitempty"`
 	Sequence      int64             `json:"sequence,omitempty"` // of the next invoice; 0 means the first
 	TestClock     string            `json:"test_clock,omitempty"`
+	DefaultMethod string            `json:"default_method,omitempty"` // invoice_settings.default_payment_method
 }
 
 // keys are what customers can be found by.
@@ -52,7 +53,7 @@ const customerSourcesMax = 200
 
 var customerParams = []string{
 	"name", "email", "phone", "description", "address", "shipping", "metadata", "preferred_locales", "source",
-	"business_name", "individual_name", "tax_exempt", "balance", "invoice_prefix", "next_invoice_sequence",
+	"business_name", "individual_name", "tax_exempt", "balance", "invoice_prefix", "next_invoice_sequence", "invoice_settings",
 }
 
 func (b *customerBody) decode(p form.Value, version string) error {
@@ -175,6 +176,10 @@ func createCustomer(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
+	methods, err := decodeCustomerMethods(c.params)
+	if err != nil {
+		return step{}, err
+	}
 	var rowID string
 	return step{
 		begin: func(t *engine.Tx) error {
@@ -202,6 +207,9 @@ func createCustomer(c *call) (step, error) {
 				if err := c.attach(t, row, source, true); err != nil {
 					return err
 				}
+			}
+			if err := c.customersMethods(t, methods, rowID); err != nil {
+				return err
 			}
 			return c.api.customerEvent(t, "customer.created", rowID, nil)
 		},
@@ -270,6 +278,10 @@ func updateCustomer(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
+	methods, err := decodeCustomerMethods(c.params)
+	if err != nil {
+		return step{}, err
+	}
 	id := c.path("id")
 	return step{
 		begin: func(t *engine.Tx) error {
@@ -296,6 +308,9 @@ func updateCustomer(c *call) (step, error) {
 				if err := c.attach(t, row, source, true); err != nil {
 					return err
 				}
+			}
+			if err := c.customersMethods(t, methods, id); err != nil {
+				return err
 			}
 			return c.api.customerEvent(t, "customer.updated", id, &old)
 		},
@@ -619,10 +634,14 @@ func (v *view) renderCustomer(row resource.Row) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
+	method, err := v.defaultMethod(row.ID, b.DefaultMethod)
+	if err != nil {
+		return nil, err
+	}
 	o := obj{
 		"id": row.ID, "object": "customer", "address": renderAddress(b.Address), "balance": b.Balance, "created": row.Created.Unix(), "currency": nil,
 		"default_source": nullable(b.DefaultSource), "delinquent": false, "description": nullable(b.Description), "email": nullable(b.Email),
-		"invoice_prefix": b.Prefix, "invoice_settings": obj{"custom_fields": nil, "default_payment_method": nil, "footer": nil, "rendering_options": nil},
+		"invoice_prefix": b.Prefix, "invoice_settings": obj{"custom_fields": nil, "default_payment_method": method, "footer": nil, "rendering_options": nil},
 		"livemode": v.merchant.Live, "metadata": b.Metadata, "name": nullable(b.Name), "next_invoice_sequence": max(b.Sequence, 1), "phone": nullable(b.Phone),
 		"preferred_locales": append([]string{}, b.Locales...), "shipping": nil, "tax_exempt": firstOf(b.TaxExempt, "none"), "test_clock": nullable(b.TestClock),
 	}

@@ -70,7 +70,7 @@ func (c *call) confirm(t *engine.Tx, i intent) error {
 		}
 		return c.stateError(t, i, param, "confirm", updatable...)
 	}
-	if i.body.Waits && !described {
+	if i.body.Waits && i.status() == needsConfirmation && !described {
 		return c.settleWaiting(t, i)
 	}
 	if i.body.Confirmations >= confirmationsMax {
@@ -183,7 +183,7 @@ func (c *call) browserMay(b *intentBody) error {
 	if !c.principal.public {
 		return nil
 	}
-	if name := c.firstGiven([]string{"capture_method", "payment_method_types", "amount_details", "payment_details"}); name != "" {
+	if name := c.firstGiven([]string{"capture_method", "payment_method_types", "amount_details", "payment_details", "off_session", "mandate"}); name != "" {
 		return invalid("payment_intent_invalid_parameter", name, "The parameter %s can only be set with a secret key.", name)
 	}
 	use := c.params.Get("setup_future_usage")

@@ -316,6 +316,14 @@ func TestManualConfirmation(t *testing.T) {
 	if got := w.must(confirm(pi)); got["status"] != "requires_action" {
 		t.Errorf("other terms need another approval: %v", got)
 	}
+	// Before the payer has acted there is nothing to settle: another attempt.
+	for _, capture := range []string{"automatic", "manual"} {
+		pi := w.intent("confirmation_method", "manual", "capture_method", capture)
+		w.must(confirm(pi, almaData...))
+		if got := w.must(confirm(pi)); got["status"] != "requires_action" || got["latest_charge"] != nil {
+			t.Errorf("confirmed twice before the payer acted: %v", got)
+		}
+	}
 	pi = open()
 	w.advance(7 * 24 * time.Hour)
 	if got := w.read(pi); got["status"] != "requires_payment_method" || got["last_payment_error"].(object)["code"] != "payment_intent_payment_attempt_expired" {

@@ -235,6 +235,7 @@ func TestIntentConfirmErrors(t *testing.T) {
 	w.fails(confirm(w, id, append([]string{"expected_payment_method_type", "card"}, almaData...)...), 400, "payment_intent_invalid_parameter", "expected_payment_method_type")
 	w.fails(confirm(w, id, append([]string{"amount_to_confirm", "1"}, almaData...)...), 400, "payment_intent_invalid_parameter", "amount_to_confirm")
 	w.fails(confirm(pub, id, append([]string{"client_secret", secret, "capture_method", "manual"}, almaData...)...), 400, "payment_intent_invalid_parameter", "capture_method")
+	w.fails(confirm(pub, id, append([]string{"client_secret", secret, "off_session", "true"}, almaData...)...), 400, "payment_intent_invalid_parameter", "off_session")
 	w.fails(confirm(pub, id, append([]string{"client_secret", secret, "amount", "1"}, almaData...)...), 400, "parameter_unknown", "amount")
 	w.fails(confirm(w, id, "payment_method_data[type]", "alma", "return_url", "javascript:alert(1)"), 400, "url_invalid", "return_url")
 	w.fails(confirm(w, id, append([]string{"mandate_data[customer_acceptance][type]", "x"}, almaData...)...), 400, "", "mandate_data[customer_acceptance][type]")

@@ -22,7 +22,7 @@ func (a *API) endpoints() []endpoint {
 		{method: "GET", path: "/v1/sources/{id}/source_transactions/{transaction}", object: "source_transaction", read: sourceTransaction},
 		{method: "GET", path: "/v1/sources/{id}/source_transactions", list: true, object: "source_transaction", params: cursors, read: sourceTransactions},
 
-		{method: "POST", path: "/v1/customers", object: "customer", params: append([]string{"id", "test_clock"}, customerParams...), write: createCustomer},
+		{method: "POST", path: "/v1/customers", object: "customer", params: append([]string{"id", "payment_method", "test_clock"}, customerParams...), write: createCustomer},
 		{method: "GET", path: "/v1/customers", steady: true, list: true, object: "customer", params: with("email", "test_clock"), read: listCustomers},
 		{method: "GET", path: "/v1/customers/search", list: true, object: "customer", params: searchParams, read: func(c *call) (obj, error) { return c.search(searchCustomers) }},
 		{method: "GET", path: "/v1/customers/{id}", steady: true, object: "customer", read: retrieveCustomer},

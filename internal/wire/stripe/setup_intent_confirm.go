@@ -55,7 +55,7 @@ func (c *call) confirmSetup(t *engine.Tx, s setup) error {
 	}
 	away := intentRules[m.Type].Redirect || m.Card != nil && m.Card.card().challenge
 	if s.body.ReturnURL == "" && (intentRules[m.Type].Redirect || !c.principal.public && s.body.Redirects == "always" && !s.body.BySDK) {
-		return c.setupError(t, s, invalid("", "return_url", "You must provide a `return_url` when confirming this SetupIntent: it may send the customer to another page.").kept())
+		return c.setupError(t, s, invalid("", "return_url", "You must provide a `return_url` when confirming this SetupIntent: it may send the customer to another page."))
 	}
 	return c.trySetup(t, s, id, m, away)
 }

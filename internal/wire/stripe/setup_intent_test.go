@@ -364,3 +364,32 @@ func TestConfigurations(t *testing.T) {
 	// Another world's default is not this one's.
 	w.fails(w.with("sk_test_"+keys.Random(24)).get(path), 404, "resource_missing", "configuration")
 }
+
+// TestCustomersMethods: a payment method attached with the customer, and the one
+// for invoices.
+func TestCustomersMethods(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cus := w.must(w.post("/v1/customers", "payment_method", "pm_card_visa", "invoice_settings[default_payment_method]", "pm_card_visa", "expand[]", "invoice_settings.default_payment_method"))
+	m := cus["invoice_settings"].(object)["default_payment_method"].(object)
+	path := "/v1/customers/" + cus["id"].(string)
+	if m["customer"] != cus["id"] || len(w.must(w.get(path + "/payment_methods"))["data"].([]any)) != 1 {
+		t.Errorf("%v", cus)
+	}
+	other := w.must(w.post("/v1/payment_methods/pm_card_mastercard/attach", "customer", cus["id"].(string)))["id"].(string)
+	if got := w.must(w.post(path, "invoice_settings[default_payment_method]", other)); got["invoice_settings"].(object)["default_payment_method"] != other {
+		t.Errorf("%v", got)
+	}
+	w.must(w.post("/v1/payment_methods/" + other + "/detach"))
+	if got := w.must(w.get(path)); got["invoice_settings"].(object)["default_payment_method"] != nil {
+		t.Errorf("%v", got)
+	}
+	w.fails(w.post(path, "invoice_settings[default_payment_method]", other), 400, "", "invoice_settings[default_payment_method]")
+	w.fails(w.post(path, "invoice_settings[default_payment_method]", "pm_none"), 400, "resource_missing", "invoice_settings[default_payment_method]")
+	w.fails(w.post("/v1/customers", "payment_method", "pm_none"), 400, "resource_missing", "payment_method")
+	w.fails(w.post("/v1/customers", "payment_method", m["id"].(string)), 400, "", "payment_method")
+	w.fails(w.post("/v1/customers", "invoice_settings[colour]", "red"), 400, "parameter_unknown", "invoice_settings[colour]")
+	if got := w.must(w.post(path, "invoice_settings[default_payment_method]", "")); got["invoice_settings"].(object)["default_payment_method"] != nil {
+		t.Errorf("%v", got)
+	}
+}
