@@ -126,6 +126,7 @@ func New(s store.Store, c Config) *Server {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api)
 	mux.Handle("/v1", api)
+	mux.HandleFunc(stripe.LinksPath, api.ServeLink)
 	for _, p := range []string{multisafepay.Prefix, multisafepay.Prefix + "/", "/connect/", "/simulator/"} {
 		mux.Handle(p, msp)
 	}
@@ -290,9 +291,9 @@ func surface(path string) string {
 	return "other"
 }
 
-// loggable hides the token of a hosted page, which is a credential.
+// loggable hides the token of a hosted page or a link, which is a credential.
 func loggable(path string) string {
-	for _, p := range []string{"/pay/", "/connect/"} {
+	for _, p := range []string{"/pay/", "/connect/", stripe.LinksPath} {
 		if strings.HasPrefix(path, p) && !strings.HasPrefix(path, p+"assets/") {
 			return p + "[hidden]"
 		}

@@ -28,7 +28,8 @@ var expandable = map[string]map[string]string{
 	"balance_transaction":          {"source": "any"},
 	"dispute":                      {"charge": "charge", "payment_intent": "payment_intent"},
 	"payout":                       {"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "destination": "", "original_payout": "payout", "reversed_by": "payout", "application_fee": ""},
-	"file":                         {"links": ""},
+	"file":                         {"links": "file_links"},
+	"file_link":                    {"file": "file"},
 	"test_helpers.test_clock":      {},
 	"event":                        {},
 	"webhook_endpoint":             {},
@@ -197,6 +198,8 @@ func (v *view) byID(ref string) (obj, error) {
 		return v.customer(ref)
 	case "clock":
 		return v.testClock(ref)
+	case "file":
+		return v.file(ref)
 	case "src":
 		return v.source(ref, false)
 	case "pi":

@@ -114,15 +114,22 @@ func createFile(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	if v := c.params.Get("file_link_data"); v.Kind() != form.Missing {
-		return step{}, invalid("", "file_link_data", "File links are not offered by this server; read the file's url with the secret key.")
-	}
 	var rowID string
 	return step{
 		begin: func(t *engine.Tx) error {
 			rowID = t.NewID("file_")
-			if err := t.InsertResource(newRow(t, kindFile, rowID, "", encodeBody(b), resource.Key{Name: "purpose", Value: purpose})); err != nil {
+			row := newRow(t, kindFile, rowID, "", encodeBody(b), resource.Key{Name: "purpose", Value: purpose})
+			if err := t.InsertResource(row); err != nil {
 				return err
+			}
+			link, wanted, err := linkOfUpload(c.params.Get("file_link_data"), t.At)
+			if err != nil {
+				return err
+			}
+			if wanted {
+				if _, err := c.api.newLink(t, row, link); err != nil {
+					return err
+				}
 			}
 			return c.api.emit(t, message{typ: "file.created", render: func(v *view) (obj, obj, error) {
 				o, err := v.file(rowID)
@@ -174,9 +181,12 @@ func (v *view) renderFile(row resource.Row) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
+	links, err := v.linksOf(row.ID)
+	if err != nil {
+		return nil, err
+	}
 	return obj{
-		"id": row.ID, "object": "file", "created": row.Created.Unix(), "expires_at": nil, "filename": b.Filename,
-		"links":   obj{"object": "list", "data": []any{}, "has_more": false, "url": "/v1/file_links?file=" + row.ID},
+		"id": row.ID, "object": "file", "created": row.Created.Unix(), "expires_at": nil, "filename": b.Filename, "links": links,
 		"purpose": b.Purpose, "size": b.Size, "title": nil, "type": b.Type, "url": v.api.config.BaseURL + "/v1/files/" + row.ID + "/contents",
 	}, nil
 }

@@ -11,12 +11,15 @@ import (
 )
 
 // send uploads a file; purpose "" leaves the parameter out.
-func (w *world) send(purpose, filename string, data []byte, headers map[string]string) response {
+func (w *world) send(purpose, filename string, data []byte, headers map[string]string, fields ...string) response {
 	w.t.Helper()
 	var body bytes.Buffer
 	mw := multipart.NewWriter(&body)
 	if purpose != "" {
 		_ = mw.WriteField("purpose", purpose)
+	}
+	for i := 0; i+1 < len(fields); i += 2 {
+		_ = mw.WriteField(fields[i], fields[i+1])
 	}
 	if data != nil {
 		part, err := mw.CreateFormFile("file", filename)

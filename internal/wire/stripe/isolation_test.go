@@ -28,6 +28,7 @@ var makers = map[string]func(h *household) object{
 		return h.must(h.post("/v1/test_helpers/confirmation_tokens", "payment_method", "pm_card_visa"))
 	},
 	"payment_methods":      func(h *household) object { return h.method },
+	"file_links":           func(h *household) object { return h.first("/v1/file_links") },
 	"test_clocks":          func(h *household) object { return h.first(clocks) },
 	"refunds":              func(h *household) object { return h.refund },
 	"disputes":             func(h *household) object { return h.dispute },
@@ -85,6 +86,7 @@ func newHousehold(w *world) *household {
 	h.charge = w.must(w.get("/v1/charges/" + h.charge["id"].(string)))
 	h.method = w.must(w.post("/v1/payment_methods/pm_card_visa/attach", "customer", h.customer["id"].(string)))
 	w.must(w.post(clocks, "frozen_time", "1577836800"))
+	w.must(w.post("/v1/file_links", "file", h.first("/v1/files")["id"].(string)))
 	h.intent = w.must(w.post("/v1/payment_intents", "amount", "1099", "currency", "usd"))
 	h.mandate = object{"id": w.setUp("payment_method_data[type]", "alipay", "return_url", "https://shop.example/")["mandate"]}
 	h.setup = w.must(w.post("/v1/setup_intents"))

@@ -118,6 +118,11 @@ func (a *API) endpoints() []endpoint {
 		{method: "GET", path: "/v1/files/{id}", object: "file", read: retrieveFile},
 		{method: "GET", path: "/v1/files/{id}/contents", bytes: fileContents},
 
+		{method: "POST", path: "/v1/file_links", object: "file_link", params: []string{"expires_at", "file", "metadata"}, write: createFileLink},
+		{method: "GET", path: "/v1/file_links", list: true, object: "file_link", params: with("expired", "file"), read: listFileLinks},
+		{method: "GET", path: "/v1/file_links/{link}", object: "file_link", read: retrieveFileLink},
+		{method: "POST", path: "/v1/file_links/{link}", object: "file_link", params: []string{"expires_at", "metadata"}, write: updateFileLink},
+
 		{method: "GET", path: "/v1/events", list: true, object: "event", params: with("type", "types", "delivery_success"), read: listEvents},
 		{method: "GET", path: "/v1/events/{id}", object: "event", read: retrieveEvent},
 		{method: "POST", path: "/v1/events/{id}/retry", object: "event", params: []string{"account", "webhook_endpoint", "for_stripecli"}, write: retryEvent},
