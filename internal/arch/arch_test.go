@@ -110,6 +110,7 @@ var table = []entry{
 	{"crash", []string{anything}, "the crash test is a client of the whole program, and starts its databases"},
 	{"worldtest", []string{anything}, "tests get the whole system from here"},
 	{"servertest", []string{"server"}, "starting the program for a test needs its path; the server is named so that cached results do not outlive it"},
+	{"browsertest", nil, "starting a browser for a test needs nothing of ours"},
 	{"pgtest", leaves, "starting a PostgreSQL for a test needs nothing of ours, and store's own tests use it"},
 	{"arch", nil, "rules about the code read files"},
 
@@ -154,7 +155,7 @@ var bans = []ban{
 	},
 	{
 		path: "os", names: []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"},
-		homes: []string{"cmd/*", "pgtest", "servertest"}, tests: true,
+		homes: []string{"cmd/*", "pgtest", "servertest", "browsertest"}, tests: true,
 		why: "configuration is read once, in main, and passed on; a package that looks into the environment cannot be run twice in one process",
 	},
 	{

@@ -1,68 +1,21 @@
 package hosted_test
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"github.com/ducatpay/ducat/internal/browsertest"
 	"github.com/ducatpay/ducat/internal/hosted"
 )
-
-// browserDeadline bounds a hung browser; no step waits for it when things work.
-const browserDeadline = time.Minute
-
-// newBrowser starts Chromium. The host payer.test leads to this machine, so that
-// tests can see the pages over plain HTTP as on a host that is not local.
-func newBrowser(t *testing.T) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		const missing = "CHROMIUM IS MISSING: the payer's pages were not seen by any browser (apt-get install -y chromium)"
-		if os.Getenv("CI") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
-	allocator, stopAllocator := chromedp.NewExecAllocator(t.Context(),
-		chromedp.ExecPath(path),
-		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true),
-		chromedp.Flag("hide-scrollbars", true),
-		chromedp.Flag("accept-lang", "en"),
-		chromedp.Flag("host-resolver-rules", "MAP payer.test 127.0.0.1"),
-	)
-	t.Cleanup(stopAllocator)
-	browser, stopBrowser := chromedp.NewContext(allocator)
-	t.Cleanup(stopBrowser)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("start chromium: %v", err)
-	}
-	return browser
-}
-
-// newTab opens a tab that is closed with the test.
-func newTab(t *testing.T, browser context.Context) context.Context {
-	t.Helper()
-	tab, closeTab := chromedp.NewContext(browser)
-	t.Cleanup(closeTab)
-	tab, cancel := context.WithTimeout(tab, browserDeadline)
-	t.Cleanup(cancel)
-	return tab
-}
 
 // newShop is the merchant's site: it says that the payer returned, and hears
 // what their browser told it.
@@ -103,7 +56,7 @@ func otherHost(t *testing.T, u string) string {
 
 func TestBrowserAuthorizesAndReturns(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	for name, address := range map[string]func(*testing.T, string) string{
 		"Local":     func(_ *testing.T, u string) string { return u },
 		"PlainHTTP": otherHost, // the browser sends no Sec-Fetch-Site here
@@ -111,7 +64,7 @@ func TestBrowserAuthorizesAndReturns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			shop, visits := newShop(t)
 			d := newDesk(returnURL(shop + "/return?source=src_1"))
-			tab := newTab(t, browser)
+			tab := browsertest.Tab(t, browser)
 			if err := chromedp.Do(tab,
 				chromedp.Navigate(address(t, serve(t, d))),
 				chromedp.Click(`//button[text()="Authorize Test Payment"]`),
@@ -144,11 +97,11 @@ func TestBrowserAuthorizesAndReturns(t *testing.T) {
 // sets out, which it does not when form-action forbids the scheme.
 func TestBrowserMayOpenApp(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	for name, to := range map[string]string{"Opaque": "myapp:pay?x=1", "Slashes": "myapp://x"} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(returnURL(to))
-			tab := newTab(t, browser)
+			tab := browsertest.Tab(t, browser)
 			if err := chromedp.Do(tab, chromedp.Navigate(serve(t, d))); err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +116,7 @@ func TestBrowserMayOpenApp(t *testing.T) {
 
 func TestScreenshots(t *testing.T) {
 	t.Parallel()
-	browser := newBrowser(t)
+	browser := browsertest.New(t)
 	dir := filepath.Join("..", "..", "artifacts", "hosted")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -205,7 +158,7 @@ func TestScreenshots(t *testing.T) {
 			for _, scheme := range []string{"light", "dark"} {
 				file := name + "-" + screen + "-" + scheme + ".png"
 				t.Run(file, func(t *testing.T) {
-					tab := newTab(t, browser)
+					tab := browsertest.Tab(t, browser)
 					media := emulation.SetEmulatedMediaParams{
 						Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 					}

@@ -3,7 +3,11 @@
 // body means; only the dialect that wrote it reads it.
 package resource
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
 // Row is one object of a dialect.
 //
@@ -26,4 +30,23 @@ type Row struct {
 // {"charge", "py_…"} on a refund.
 type Key struct {
 	Name, Value string
+}
+
+// Decode reads a row's body, which Encode wrote.
+func Decode[T any](r Row) (T, error) {
+	var b T
+	if err := json.Unmarshal(r.Body, &b); err != nil {
+		return b, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
+	}
+	return b, nil
+}
+
+// Encode writes a body. It panics on what cannot be written: bodies are types of
+// ours, so that is a broken invariant.
+func Encode(body any) []byte {
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic(fmt.Sprintf("resource: a body of type %T cannot be encoded: %v", body, err))
+	}
+	return b
 }

@@ -1,9 +1,6 @@
 package antom
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/resource"
 )
@@ -16,17 +13,6 @@ func sortOf(rowID string) string {
 	return s
 }
 
-func encodeBody(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("antom: " + err.Error()) // our own rows always marshal
-	}
-	return b
-}
+func encodeBody(v any) []byte { return resource.Encode(v) }
 
-func decodeBody[T any](row resource.Row) (b T, err error) {
-	if err = json.Unmarshal(row.Body, &b); err != nil {
-		err = fmt.Errorf("%s %s: %w", row.Kind, row.ID, err)
-	}
-	return b, err
-}
+func decodeBody[T any](row resource.Row) (T, error) { return resource.Decode[T](row) }

@@ -161,7 +161,7 @@ func findToken(r store.Reader, reference, token string) (resource.Row, cardToken
 	if err != nil {
 		return row, cardToken{}, err
 	}
-	b, err := decodeBody[cardToken](row)
+	b, err := resource.Decode[cardToken](row)
 	if err == nil && reference != "" && b.Reference != reference {
 		return row, b, gone("Not found: token")
 	}
@@ -196,7 +196,7 @@ func listTokens(c *call) (any, error) {
 			return err
 		}
 		for _, row := range rows[min(offset, len(rows)):min(offset+limit, len(rows))] {
-			b, err := decodeBody[cardToken](row)
+			b, err := resource.Decode[cardToken](row)
 			if err != nil {
 				return err
 			}
@@ -248,7 +248,7 @@ func updateRecurring(c *call) (step, error) {
 				return err
 			}
 			b.Card.Expiry = expiry
-			row.Body = encodeBody(b)
+			row.Body = resource.Encode(b)
 			return t.UpdateResource(row)
 		},
 		finish: func(*engine.Tx) (any, error) { return value.Object{"updated": true}, nil },

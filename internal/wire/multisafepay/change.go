@@ -67,11 +67,8 @@ func updateOrder(c *call) (step, error) {
 	}
 	return step{
 		begin: func(t *engine.Tx) error {
-			row, o, err := c.api.in(t).orderRow(c.path["order"])
+			row, o, err := c.settled(t)
 			if err != nil {
-				return err
-			}
-			if err := c.api.settle(t, &row, &o); err != nil {
 				return err
 			}
 			if len(q.texts) > 0 && o.Shipment == nil {
@@ -204,11 +201,8 @@ func captureOrder(c *call) (step, error) {
 // authorised finds an order whose payment is authorised and waits to be
 // captured.
 func (c *call) authorised(t *engine.Tx) (resource.Row, order, *payment.Payment, error) {
-	row, o, err := c.api.in(t).orderRow(c.path["order"])
+	row, o, err := c.settled(t)
 	if err != nil {
-		return row, o, nil, err
-	}
-	if err := c.api.settle(t, &row, &o); err != nil {
 		return row, o, nil, err
 	}
 	if o.Current == "" {
@@ -240,11 +234,8 @@ func cancelCapture(c *call) (step, error) {
 	var psp, orderID string
 	return step{
 		begin: func(t *engine.Tx) error {
-			row, o, err := c.api.in(t).orderRow(c.path["order"])
+			_, o, err := c.settled(t)
 			if err != nil {
-				return err
-			}
-			if err := c.api.settle(t, &row, &o); err != nil {
 				return err
 			}
 			if !o.Manual || o.Current == "" {

@@ -126,7 +126,7 @@ func (a *API) Audit(r store.Reader, _ ledger.Balances) error {
 }
 
 func auditTransaction(r store.Reader, row resource.Row, refunded map[string]int64) error {
-	tx, err := decodeBody[transaction](row)
+	tx, err := resource.Decode[transaction](row)
 	if err != nil {
 		return err
 	}

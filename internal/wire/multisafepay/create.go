@@ -51,7 +51,7 @@ func (a *API) unused(t *engine.Tx, orderID string) error {
 		return err
 	}
 	for _, row := range rows {
-		o, err := decodeBody[order](row)
+		o, err := resource.Decode[order](row)
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (v *view) created(rowID string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := decodeBody[order](row)
+	o, err := resource.Decode[order](row)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 	if err != nil {
 		return err
 	}
-	o, err := decodeBody[order](row)
+	o, err := resource.Decode[order](row)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 		return err
 	}
 	tx.Modified = t.At
-	txRow.Body = encodeBody(tx)
+	txRow.Body = resource.Encode(tx)
 	if err := t.UpdateResource(txRow); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func transactionOf(r store.Reader, psp string) (resource.Row, transaction, error
 	if err != nil {
 		return row, transaction{}, err
 	}
-	tx, err := decodeBody[transaction](row)
+	tx, err := resource.Decode[transaction](row)
 	return row, tx, err
 }
 
@@ -112,7 +112,7 @@ func (a *API) closeSiblings(t *engine.Tx, paid string, o *order) error {
 		if row.ID == paid {
 			continue
 		}
-		other, err := decodeBody[order](row)
+		other, err := resource.Decode[order](row)
 		if err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (a *API) runOrder(t *engine.Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	o, err := decodeBody[order](row)
+	o, err := resource.Decode[order](row)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (a *API) ReturnTo(r store.Reader, p payment.Payment) (string, []engine.Deta
 	if err != nil {
 		return "", nil, err
 	}
-	o, err := decodeBody[order](row)
+	o, err := resource.Decode[order](row)
 	if err != nil {
 		return "", nil, err
 	}

@@ -211,7 +211,7 @@ func (c *call) pager(f filter, list []listed) value.Object {
 
 // transaction is an item of GET /transactions.
 func (v *view) transaction(row resource.Row) (listed, error) {
-	tx, err := decodeBody[transaction](row)
+	tx, err := resource.Decode[transaction](row)
 	if err != nil {
 		return listed{}, err
 	}
@@ -219,7 +219,7 @@ func (v *view) transaction(row resource.Row) (listed, error) {
 	if err != nil {
 		return listed{}, err
 	}
-	o, err := decodeBody[order](orderRow)
+	o, err := resource.Decode[order](orderRow)
 	if err != nil {
 		return listed{}, err
 	}

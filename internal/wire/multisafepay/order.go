@@ -1,7 +1,6 @@
 package multisafepay
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/money"
-	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/safehttp"
 	"github.com/ducatpay/ducat/internal/wire/multisafepay/value"
 )
@@ -104,22 +102,6 @@ func (o *order) hosted() bool { return o.Type != typeDirect }
 
 // amount is what the payer has to pay.
 func (o *order) amount() money.Amount { return money.Of(o.Amount, o.Currency) }
-
-func decodeBody[T any](r resource.Row) (T, error) {
-	var b T
-	if err := json.Unmarshal(r.Body, &b); err != nil {
-		return b, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
-	}
-	return b, nil
-}
-
-func encodeBody(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("multisafepay: a row's body cannot be encoded: " + err.Error())
-	}
-	return b
-}
 
 // request is an order as it was sent, with what is needed once and not kept.
 type request struct {

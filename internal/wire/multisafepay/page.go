@@ -126,7 +126,7 @@ func sessionOrder(r store.Reader, session string) (resource.Row, order, error) {
 	if err != nil {
 		return row, order{}, err
 	}
-	o, err := decodeBody[order](row)
+	o, err := resource.Decode[order](row)
 	return row, o, err
 }
 
@@ -313,13 +313,13 @@ func walletOrder(r store.Reader, name string) (row resource.Row, tx transaction,
 	if row, err = r.ResourceBy(kindTransaction, "wallet", name); err != nil {
 		return row, tx, orderRow, o, err
 	}
-	if tx, err = decodeBody[transaction](row); err != nil {
+	if tx, err = resource.Decode[transaction](row); err != nil {
 		return row, tx, orderRow, o, err
 	}
 	if orderRow, err = r.Resource(kindOrder, tx.Order); err != nil {
 		return row, tx, orderRow, o, err
 	}
-	o, err = decodeBody[order](orderRow)
+	o, err = resource.Decode[order](orderRow)
 	return row, tx, orderRow, o, err
 }
 
@@ -434,7 +434,7 @@ func (a *API) decide(t *engine.Tx, row resource.Row, tx transaction, orderRow re
 	case "completed":
 		if g, _ := findGateway(tx.Gateway); g.Kind == cards {
 			tx.Plastic = &plastic{Last4: "1111", Bin: "411111", Expiry: "3012"}
-			row.Body = encodeBody(tx)
+			row.Body = resource.Encode(tx)
 			if err := t.UpdateResource(row); err != nil {
 				return err
 			}
@@ -451,14 +451,14 @@ func (a *API) decide(t *engine.Tx, row resource.Row, tx transaction, orderRow re
 		return approve(rail.Rule{Do: "decline", Reason: string(reasonTimedOut)})
 	case "uncleared":
 		tx.Review = true
-		row.Body = encodeBody(tx)
+		row.Body = resource.Encode(tx)
 		if err := t.UpdateResource(row); err != nil {
 			return err
 		}
 		if err := approve(rail.Rule{Do: "delay", DelaySeconds: threeMinutes}); err != nil {
 			return err
 		}
-		o, err := decodeBody[order](orderRow)
+		o, err := resource.Decode[order](orderRow)
 		if err != nil {
 			return err
 		}

@@ -69,11 +69,8 @@ func createRefund(c *call) (step, error) {
 	var psp, paid, orderID string
 	return step{
 		begin: func(t *engine.Tx) error {
-			row, o, err := c.api.in(t).orderRow(c.path["order"])
+			row, o, err := c.settled(t)
 			if err != nil {
-				return err
-			}
-			if err := c.api.settle(t, &row, &o); err != nil {
 				return err
 			}
 			orderID, paid = o.OrderID, o.Current
@@ -216,7 +213,7 @@ func refundRowOf(r store.Reader, refundID string) (resource.Row, transaction, er
 	if err != nil {
 		return row, transaction{}, err
 	}
-	tx, err := decodeBody[transaction](row)
+	tx, err := resource.Decode[transaction](row)
 	return row, tx, err
 }
 
@@ -236,7 +233,7 @@ func (a *API) refundDecided(t *engine.Tx, r *payment.Refund) error {
 	if r.State() == payment.RefundSucceeded {
 		tx.Completed = t.At
 	}
-	row.Body = encodeBody(tx)
+	row.Body = resource.Encode(tx)
 	return t.UpdateResource(row)
 }
 

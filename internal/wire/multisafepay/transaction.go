@@ -70,7 +70,7 @@ func sortOf(t *engine.Tx) string {
 
 // row makes a row whose place in lists is the transaction's time.
 func newRow(t *engine.Tx, kind, rowID, paymentID string, body any, keys ...resource.Key) resource.Row {
-	return resource.Row{Kind: kind, ID: rowID, Sort: sortOf(t), Payment: paymentID, Created: t.At, Version: 1, Body: encodeBody(body), Keys: keys}
+	return resource.Row{Kind: kind, ID: rowID, Sort: sortOf(t), Payment: paymentID, Created: t.At, Version: 1, Body: resource.Encode(body), Keys: keys}
 }
 
 // opening is how a transaction begins: on the payer's page, or decided at once.
@@ -136,7 +136,7 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 
 // saveOrder writes an order's row, or inserts it if it is not stored yet.
 func (a *API) saveOrder(t *engine.Tx, row *resource.Row, o *order) error {
-	row.Body = encodeBody(o)
+	row.Body = resource.Encode(o)
 	if row.Version == 0 {
 		row.Version = 1
 		return t.InsertResource(*row)
@@ -197,7 +197,7 @@ func (v *view) current(o *order) (row resource.Row, tx transaction, p payment.Pa
 	if row, err = v.Resource(kindTransaction, o.Current); err != nil {
 		return row, tx, p, err
 	}
-	if tx, err = decodeBody[transaction](row); err != nil {
+	if tx, err = resource.Decode[transaction](row); err != nil {
 		return row, tx, p, err
 	}
 	p, err = v.Payment(row.Payment)
@@ -268,7 +268,7 @@ func (v *view) orderRow(name string) (resource.Row, order, error) {
 	}
 	var newest *order
 	for i, row := range rows {
-		o, err := decodeBody[order](row)
+		o, err := resource.Decode[order](row)
 		if err != nil {
 			return row, o, err
 		}
@@ -285,7 +285,7 @@ func (v *view) orderRow(name string) (resource.Row, order, error) {
 	}
 	row, err := v.Resource(kindTransaction, name)
 	if err == nil {
-		tx, err := decodeBody[transaction](row)
+		tx, err := resource.Decode[transaction](row)
 		if err != nil {
 			return row, order{}, err
 		}
@@ -300,7 +300,7 @@ func (v *view) orderRow(name string) (resource.Row, order, error) {
 	if err != nil {
 		return row, order{}, err
 	}
-	o, err := decodeBody[order](row)
+	o, err := resource.Decode[order](row)
 	return row, o, err
 }
 
@@ -332,6 +332,15 @@ func (a *API) settle(t *engine.Tx, row *resource.Row, o *order) error {
 	return nil
 }
 
+// settled finds the order a call names, with deadlines that have passed applied.
+func (c *call) settled(t *engine.Tx) (resource.Row, order, error) {
+	row, o, err := c.api.in(t).orderRow(c.path["order"])
+	if err == nil {
+		err = c.api.settle(t, &row, &o)
+	}
+	return row, o, err
+}
+
 // reload reads an order that a fact has changed in this transaction.
 func (a *API) reload(t *engine.Tx, row *resource.Row, o *order) error {
 	fresh, err := t.Resource(kindOrder, row.ID)
@@ -339,6 +348,6 @@ func (a *API) reload(t *engine.Tx, row *resource.Row, o *order) error {
 		return err
 	}
 	*row = fresh
-	*o, err = decodeBody[order](fresh)
+	*o, err = resource.Decode[order](fresh)
 	return err
 }

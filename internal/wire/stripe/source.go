@@ -2,7 +2,6 @@ package stripe
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -59,21 +58,9 @@ func nullable(s string) any {
 	return s
 }
 
-func decodeBody[T any](r resource.Row) (T, error) {
-	var b T
-	if err := json.Unmarshal(r.Body, &b); err != nil {
-		return b, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
-	}
-	return b, nil
-}
+func decodeBody[T any](r resource.Row) (T, error) { return resource.Decode[T](r) }
 
-func encodeBody(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic("stripe: a row's body cannot be encoded: " + err.Error())
-	}
-	return b
-}
+func encodeBody(v any) []byte { return resource.Encode(v) }
 
 // createSource decodes in the order of stripe-sources §3.3.
 func createSource(c *call) (step, error) {
