@@ -2,15 +2,19 @@ package conformance_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stripe/stripe-go/v85"
 
 	"github.com/ducatpay/ducat/internal/servertest"
 )
@@ -157,6 +161,45 @@ func TestReadme(t *testing.T) {
 	}
 	p.Stop(t)
 	in.Verify(t)
+}
+
+// TestGuides makes the requests that the provider's guides print.
+func TestGuides(t *testing.T) {
+	t.Parallel()
+	in := &servertest.Installation{Bin: servertest.Ducat(t), DB: "sqlite:" + filepath.Join(t.TempDir(), "ducat.db")}
+	p := in.Start(t)
+	p.Up(t)
+	key := "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
+	w := &world{base: p.URL, sk: key, server: dial(p.URL, key)}
+	src := w.source(t, func(p *stripe.SourceCreateParams) { p.Currency = stripe.String("eur") })
+	pay(t, src, "authorize")
+	w.advance(t, confirming)
+
+	blocks := published(t, "conformance/go/testdata/guides.md", "sh", "https://api.stripe.com", p.URL, "src_18eYalAHEMiOZZp1l9ZTjSU0", src.ID)
+	var charge stripe.Charge
+	curl(t, blocks[0], &charge)
+	if charge.Status != "succeeded" || !charge.Paid || charge.Amount != 1099 || charge.Currency != "eur" || charge.Source.ID != src.ID {
+		t.Errorf("the charge: %+v", charge)
+	}
+	var intent stripe.PaymentIntent
+	curl(t, blocks[1], &intent)
+	if intent.Status != "requires_payment_method" || intent.Amount != 5099 || intent.ClientSecret == "" || !slices.Contains(intent.PaymentMethodTypes, "alma") {
+		t.Errorf("the intent: %+v", intent)
+	}
+	p.Stop(t)
+	in.Verify(t)
+}
+
+// curl runs a command and decodes what it prints.
+func curl(t *testing.T, command string, into any) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "bash", "-c", command).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	if err := json.Unmarshal(out, into); err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
 }
 
 func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
