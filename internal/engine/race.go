@@ -102,8 +102,9 @@ func (e *Engine) SetRaceRules(ctx context.Context, merchantID int64, rules []rac
 // that a request need not look: rules that another node was told apply after
 // quietKept.
 type quiet struct {
-	mu    sync.Mutex
-	until map[int64]time.Time
+	mu      sync.Mutex
+	until   map[int64]time.Time
+	changes int // how often rules were replaced here
 }
 
 const (
@@ -117,9 +118,20 @@ func (q *quiet) is(merchantID int64, at time.Time) bool {
 	return at.Before(q.until[merchantID])
 }
 
-func (q *quiet) note(merchantID int64, at time.Time) {
+// now returns what has to be told with a merchant that is read afterwards.
+func (q *quiet) now() (changes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.changes
+}
+
+// note remembers a merchant, unless it was read before rules were replaced.
+func (q *quiet) note(merchantID int64, at time.Time, changes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if changes != q.changes {
+		return
+	}
 	if q.until == nil || len(q.until) >= quietMax {
 		q.until = map[int64]time.Time{}
 	}
@@ -129,14 +141,18 @@ func (q *quiet) note(merchantID int64, at time.Time) {
 func (q *quiet) forget(merchantID int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.changes++
 	delete(q.until, merchantID)
 }
 
-// Seen tells the engine of a merchant that was just read, so that its next calls
-// need not look for rules if it has none.
-func (e *Engine) Seen(m merchant.Merchant) {
-	if m.Profile.Race == "" {
-		e.quiet.note(m.ID, e.Clock.Now())
+// Reading returns a function to be told of merchants that are read from now on,
+// so that their next calls need not look for rules if they have none.
+func (e *Engine) Reading() (seen func(m merchant.Merchant)) {
+	changes := e.quiet.now()
+	return func(m merchant.Merchant) {
+		if m.Profile.Race == "" {
+			e.quiet.note(m.ID, e.Clock.Now(), changes)
+		}
 	}
 }
 
@@ -159,27 +175,28 @@ type callRaceKey struct{}
 // EnterRace asks the race lab what is to happen to a call, and returns a context
 // for the call's transactions. It uses up the rule that applies.
 func (e *Engine) EnterRace(ctx context.Context, merchantID int64, q race.Request) (context.Context, *CallRace, error) {
-	at := e.Clock.Now()
-	if e.quiet.is(merchantID, at) {
+	if e.quiet.is(merchantID, e.Clock.Now()) {
 		return ctx, &CallRace{}, nil
 	}
-	rules, err := e.RaceRules(ctx, merchantID)
-	if err != nil {
+	var rules []race.Rule
+	seen := e.Reading()
+	if err := e.View(ctx, merchantID, func(_ store.Reader, m merchant.Merchant, _ time.Time) (err error) {
+		seen(m)
+		rules, err = race.Decode(m.Profile.Race)
+		return err
+	}); err != nil || len(rules) == 0 {
 		return ctx, &CallRace{}, err
-	}
-	if len(rules) == 0 {
-		e.quiet.note(merchantID, at)
-		return ctx, &CallRace{}, nil
 	}
 	c := &CallRace{}
 	ctx = context.WithValue(ctx, callRaceKey{}, c)
 	for _, r := range rules {
 		if r.Concerns(q) {
+			var err error
 			c.rule, err = e.useRace(ctx, merchantID, q)
-			break
+			return ctx, c, err
 		}
 	}
-	return ctx, c, err
+	return ctx, c, nil
 }
 
 // useRace finds the rule that applies to a call and counts it.

@@ -79,7 +79,9 @@ func (c *call) settings() (pin, error) {
 	if ok {
 		return known, nil
 	}
+	seen := c.api.engine.Reading()
 	err := c.api.engine.View(c.ctx, id, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
+		seen(m)
 		known = pin{version: accountVersion(m), limit: limit(m.Profile.Settings)}
 		_, known.fixed = m.Profile.Settings[settingVersion]
 		return nil
