@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/ducatpay/ducat/internal/payment"
 )
@@ -70,7 +71,7 @@ func (r *refusal) result() object {
 
 func result(code, message string) object {
 	if len(message) > messageMax {
-		message = message[:messageMax]
+		message = strings.ToValidUTF8(message[:messageMax], "")
 	}
 	return object{{"resultCode", code}, {"resultStatus", statusOf[code]}, {"resultMessage", message}}
 }

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
+	"github.com/ducatpay/ducat/internal/wire/antom"
 	"github.com/ducatpay/ducat/internal/wire/antom/signature"
 )
 
@@ -183,4 +186,29 @@ func TestClientStanding(t *testing.T) {
 	w.is(w.call("/v1/payments/cancel", q), "ORDER_NOT_EXIST", "F")
 	w.settings()
 	w.is(w.call("/v1/payments/inquiryPayment", q), "ORDER_NOT_EXIST", "F")
+}
+
+// TestLiveClient: a live client id is provisioned, has no access to the sandbox,
+// and no wallet is connected for it.
+func TestLiveClient(t *testing.T) {
+	t.Parallel()
+	w := onSQLite(t)
+	m := merchant.NewSandbox("acct_1Live000000000", w.Clock.Now())
+	m.Live, m.ID, m.Profile.Provisioned = true, merchant.IDFor(m.Account, true), true
+	if err := w.Store.CreateMerchant(w.context(), m); err != nil {
+		t.Fatal(err)
+	}
+	w.client = "5Y11111111111111"
+	if err := w.Store.PutCredential(w.context(), store.Credential{Hash: merchant.KeyHash(w.client), Merchant: m.ID, Kind: antom.CredentialKind, Created: w.Clock.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Antom.RegisterKey(w.context(), m.ID, w.client, signature.Public(&pair().PublicKey)); err != nil {
+		t.Fatal(err)
+	}
+	w.is(w.call("/v1/authorizations/consult", consultation("GCASH", "st")), "ACCESS_DENIED", "F")
+	w.prefix = "/ams/api"
+	w.is(w.call("/v1/authorizations/consult", consultation("GCASH", "st")), "UNAVAILABLE_PAYMENT_METHOD", "F")
+	if status, _ := w.controlStatus("GET", "clock", nil); status != 401 {
+		t.Errorf("a live client id opens the control API: %d", status)
+	}
 }
