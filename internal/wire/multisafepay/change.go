@@ -15,15 +15,18 @@ import (
 // kept are the members of a PATCH that are stored and come back (reference §5).
 var kept = []string{"tracktrace_code", "tracktrace_url", "carrier", "ship_date", "po_number", "invoice_id", "invoice_url", "memo"}
 
+// unserved are members that would change more than is served: to accept them
+// without effect would tell the merchant something that is not so.
+var unserved = []string{"amount", "partial_shipment_amount", "extend_expiration", "new_order_id"}
+
 // heard are members that are known beside them; a PATCH without any is refused.
-var heard = append([]string{"status", "exclude_order", "reason", "amount", "partial_shipment_amount", "extend_expiration", "new_order_id"}, kept...)
+var heard = slices.Concat([]string{"status", "exclude_order", "reason"}, unserved, kept)
 
 // patch is what PATCH /orders/{id} asks for.
 type patch struct {
 	status  string
 	exclude bool
 	texts   map[string]string
-	partial int64
 }
 
 func decodePatch(v value.Value) (patch, error) {
@@ -51,9 +54,9 @@ func decodePatch(v value.Value) (patch, error) {
 	if _, err := short("reason", v.Get("reason")); err != nil {
 		return p, err
 	}
-	if a := v.First("amount", "partial_shipment_amount"); a.Present() {
-		if p.partial, ok = a.Int(); !ok || p.partial < 1 {
-			return p, refuse(codeAmount)
+	for _, name := range unserved {
+		if v.Get(name).Present() {
+			return p, refusef(codeMissing, "%s is not supported here", name)
 		}
 	}
 	return p, nil

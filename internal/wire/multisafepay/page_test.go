@@ -1,0 +1,30 @@
+package multisafepay
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// TestPages renders each page with ordinary and with awkward data.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	alipay, _ := findGateway("ALIPAY")
+	plain := screen{L: english, Title: english.PayTitle, Merchant: "Tea shop", Amount: "€10.00", Description: "Test order description", Methods: []gateway{alipay}, All: "?lang=en_US&methods=all"}
+	awkward := screen{
+		L: chinese, Title: `</title><script>alert(1)</script>`, Merchant: strings.Repeat("很长的名字", 20) + ` "><img src=x onerror=alert(1)>`, Amount: "¥1,099",
+		Description: "שלום <b>world</b> & co", Lines: []string{"<i>tea</i>", "茶"}, Methods: gateways[:3], Scenarios: scenarios, To: "https://shop.example/r?a=1&transactionid=x#y", Note: "<u>note</u>",
+	}
+	for name, s := range map[string]screen{"plain": plain, "awkward": awkward} {
+		for _, page := range []string{"session.html", "wallet.html", "notice.html", "close.html"} {
+			var b bytes.Buffer
+			if err := templates.ExecuteTemplate(&b, page, s); err != nil {
+				t.Fatal(err)
+			}
+			if out := b.String(); strings.Contains(out, "<script>") || strings.Contains(out, "<img") || strings.Contains(out, "<b>") || strings.Contains(out, "<i>") || strings.Contains(out, "<u>") {
+				t.Errorf("%s %s does not escape: %s", name, page, out)
+			}
+			golden(t, strings.TrimSuffix(page, ".html")+"."+name+".golden.html", b.Bytes())
+		}
+	}
+}
