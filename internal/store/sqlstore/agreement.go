@@ -31,7 +31,7 @@ func (t *Tx) Agreement(id string) (agreement.Agreement, error) {
 
 // Agreements implements store.Reader.
 func (t *Tx) Agreements(after string, limit int) ([]agreement.Agreement, error) {
-	return many(t, scanAgreement, selectAgreement+`where merchant = $1 and id > $2 order by id limit $3`, t.merchant, after, int64(limit))
+	return many(t, scanAgreement, selectAgreement+`where merchant = $1 and id > $2 order by id limit $3 + 0`, t.merchant, after, int64(limit))
 }
 
 // InsertAgreement implements store.Tx.

@@ -58,7 +58,7 @@ func (t *Tx) DeleteAnswer(key string) error {
 func (s *Store) PruneAnswers(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = s.write(ctx, 0, func(t *Tx) error {
 		deleted, err := t.execNow(`delete from answer where created < $1 and (merchant, key) in
-	(select merchant, key from answer where created < $1 order by created, merchant, key limit $2)`, toMilli(before), int64(max(limit, 0)))
+	(select merchant, key from answer where created < $1 order by created, merchant, key limit $2 + 0)`, toMilli(before), int64(max(limit, 0)))
 		n = int(deleted)
 		return err
 	})
@@ -102,7 +102,7 @@ func (t *Tx) Deliveries(event, endpoint string, before string, limit int) ([]sto
 	if before == "" {
 		before = last
 	}
-	const end = ` and id < $2 order by id desc limit $3`
+	const end = ` and id < $2 order by id desc limit $3 + 0`
 	args := []any{t.merchant, before, int64(max(limit, 0))}
 	switch {
 	case event != "" && endpoint != "":

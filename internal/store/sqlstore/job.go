@@ -20,7 +20,7 @@ func scanJob(r Rows) (j store.Job, err error) {
 // Jobs implements store.Reader.
 func (t *Tx) Jobs(limit int) ([]store.Job, error) {
 	return many(t, scanJob, `select merchant, id, kind, due, run_at, tries, payload from job
-where merchant = $1 order by due, id limit $2`, t.merchant, int64(limit))
+where merchant = $1 order by due, id limit $2 + 0`, t.merchant, int64(limit))
 }
 
 // InsertJob implements store.Tx.
@@ -119,7 +119,7 @@ func (t *Tx) nextJob(now int64, ours []store.Job, lanes []store.Lane) (next int6
 	for _, lane := range lanes {
 		list, err := many(t, scanPlace, `select j.merchant, j.id, j.ready_at from job j
 where j.lane = $3 and not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)
-order by j.ready_at, j.merchant, j.id limit $2`, now, int64(len(ours)+1), int64(lane))
+order by j.ready_at, j.merchant, j.id limit $2 + 0`, now, int64(len(ours)+1), int64(lane))
 		if err != nil {
 			return 0, err
 		}

@@ -56,7 +56,7 @@ func (t *Tx) HoldBooks() error { return t.lock(LockBooks, "") }
 // Transfers implements store.Reader.
 func (t *Tx) Transfers(after int64, limit int) ([]ledger.Transfer, int64, error) {
 	list, err := many(t, scanTransfer, `select seq, id, at, debit, credit, currency, amount, payment from transfer
-where merchant = $1 and seq > $2 order by seq limit $3`, t.merchant, after, int64(limit))
+where merchant = $1 and seq > $2 order by seq limit $3 + 0`, t.merchant, after, int64(limit))
 	if err != nil {
 		return nil, after, err
 	}
@@ -168,7 +168,7 @@ func scanFact(r Rows) (p recorded, err error) {
 // Facts implements store.Reader.
 func (t *Tx) Facts(after int64, limit int) ([]event.Fact, int64, error) {
 	list, err := many(t, scanFact, `select seq, id, kind, at, payment, refund, amount, currency, fee, fee_currency, due, reason from fact
-where merchant = $1 and seq > $2 order by seq limit $3`, t.merchant, after, int64(limit))
+where merchant = $1 and seq > $2 order by seq limit $3 + 0`, t.merchant, after, int64(limit))
 	if err != nil {
 		return nil, after, err
 	}

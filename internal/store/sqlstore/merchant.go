@@ -153,7 +153,7 @@ values ($1, $2, $3, $4, $5, $6, 0, 1) on conflict (id) do nothing`,
 // MerchantIDs implements store.Store.
 func (s *Store) MerchantIDs(ctx context.Context, after int64, limit int) (ids []int64, err error) {
 	err = s.read(ctx, func(t *Tx) error {
-		ids, err = many(t, scanInt, `select id from merchant where id > $1 order by id limit $2`, after, int64(limit))
+		ids, err = many(t, scanInt, `select id from merchant where id > $1 order by id limit $2 + 0`, after, int64(limit))
 		return err
 	})
 	return ids, err

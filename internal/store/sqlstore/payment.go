@@ -39,7 +39,7 @@ func (t *Tx) Payment(id string) (payment.Payment, error) {
 
 // Payments implements store.Reader.
 func (t *Tx) Payments(after string, limit int) ([]payment.Payment, error) {
-	return many(t, scanPayment, selectPayment+`where merchant = $1 and id > $2 order by id limit $3`, t.merchant, after, int64(limit))
+	return many(t, scanPayment, selectPayment+`where merchant = $1 and id > $2 order by id limit $3 + 0`, t.merchant, after, int64(limit))
 }
 
 // Attempts implements store.Reader. The database keeps an attempt when another

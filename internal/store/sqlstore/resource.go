@@ -100,7 +100,10 @@ func (t *Tx) list(q store.List) (sql string, args []any) {
 		order = ""
 	}
 	args = append(args, int64(max(q.Limit, 0)))
-	limit := fmt.Sprintf(" limit $%d", len(args))
+	// SQLite looks at the value of a limit that is a bare parameter when it plans,
+	// and so plans the statement anew for every value that is bound. That costs more
+	// than the query: limits are sums here and in all statements of this package.
+	limit := fmt.Sprintf(" limit $%d + 0", len(args))
 	if q.Key == "" && len(q.And) == 0 {
 		return `select ` + resourceColumns + from + ` order by r.sort` + order + limit, args
 	}

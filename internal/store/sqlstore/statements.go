@@ -27,7 +27,7 @@ values ($1, ` + d.NextFact + `, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		claimMerchant: `with c(m, i) as (
 	select j.merchant, j.id from job j
 	where j.merchant = $4 and j.due <= $5 and j.leased_until <= $1
-	order by j.due, j.id limit $3` + d.ForUpdate + `)
+	order by j.due, j.id limit $3 + 0` + d.ForUpdate + `)
 ` + claim,
 
 		claimOne: `with c(m, i) as (
@@ -42,7 +42,7 @@ func claimLane(order string, d Dialect) string {
 	select j.merchant, j.id from job j
 	where j.lane = $4 and j.ready_at <= $1
 		and not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)
-	order by j.ready_at` + order + `, j.merchant` + order + `, j.id` + order + ` limit $3` + d.SkipLocked + `)
+	order by j.ready_at` + order + `, j.merchant` + order + `, j.id` + order + ` limit $3 + 0` + d.SkipLocked + `)
 ` + claim
 }
 

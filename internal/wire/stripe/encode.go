@@ -21,6 +21,20 @@ func encode(v any) []byte {
 	return append(b, '\n')
 }
 
+// compact is the depth of JSON without white space.
+const compact = -1
+
+// encodeCompact renders without white space, for what is stored.
+func encodeCompact(v any) []byte { return appendValue(make([]byte, 0, 2048), v, compact) }
+
+// deeper is the depth of what is inside.
+func deeper(depth int) int {
+	if depth == compact {
+		return compact
+	}
+	return depth + 1
+}
+
 func appendValue(b []byte, v any, depth int) []byte {
 	switch v := v.(type) {
 	case nil:
@@ -69,6 +83,9 @@ func appendValue(b []byte, v any, depth int) []byte {
 }
 
 func newline(b []byte, depth int) []byte {
+	if depth == compact {
+		return b
+	}
 	b = append(b, '\n')
 	for range depth {
 		b = append(b, ' ', ' ')
@@ -87,10 +104,10 @@ func appendObject(b []byte, o obj, depth int) []byte {
 			b = append(b, ',')
 		}
 		first = false
-		b = newline(b, depth+1)
+		b = newline(b, deeper(depth))
 		b = appendString(b, k)
 		b = append(b, ':', ' ')
-		b = appendValue(b, o[k], depth+1)
+		b = appendValue(b, o[k], deeper(depth))
 	}
 	for _, k := range [...]string{"id", "object"} {
 		if _, ok := o[k]; ok {
@@ -119,8 +136,8 @@ func appendList(b []byte, l []any, depth int) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = newline(b, depth+1)
-		b = appendValue(b, v, depth+1)
+		b = newline(b, deeper(depth))
+		b = appendValue(b, v, deeper(depth))
 	}
 	return append(newline(b, depth), ']')
 }

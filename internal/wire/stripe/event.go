@@ -32,6 +32,35 @@ type eventBody struct {
 	Key        string          `json:"key,omitempty"`
 }
 
+// encode is the body as its row keeps it: what encodeBody makes of it, without
+// reading the objects again that were written a moment ago.
+func (b eventBody) encode() []byte {
+	out := make([]byte, 0, len(b.Object)+len(b.Previous)+256)
+	field := func(name string, value []byte) {
+		if len(value) == 0 {
+			return
+		}
+		sep := byte(',')
+		if len(out) == 0 {
+			sep = '{'
+		}
+		out = append(append(out, sep, '"'), name...)
+		out = append(append(out, '"', ':'), value...)
+	}
+	text := func(name, s string) {
+		if s != "" {
+			field(name, appendString(nil, s))
+		}
+	}
+	text("type", b.Type)
+	text("api_version", b.APIVersion)
+	field("object", b.Object)
+	field("previous", b.Previous)
+	text("request_id", b.RequestID)
+	text("key", b.Key)
+	return append(out, '}')
+}
+
 // message is an event about to be written. render returns the object and, for
 // events that carry them, the previous values of what changed; it is called
 // once per version.
@@ -58,9 +87,9 @@ func (a *API) emit(t *engine.Tx, m message) error {
 			return eventBody{}, err
 		}
 		older(version, o)
-		b := eventBody{Type: eventName(version, m.typ), APIVersion: version, Object: encode(o), RequestID: t.Cause.RequestID, Key: t.Cause.IdempotencyKey}
+		b := eventBody{Type: eventName(version, m.typ), APIVersion: version, Object: encodeCompact(o), RequestID: t.Cause.RequestID, Key: t.Cause.IdempotencyKey}
 		if prev != nil {
-			b.Previous = encode(prev)
+			b.Previous = encodeCompact(prev)
 		}
 		rendered[version] = b
 		return b, nil
@@ -69,7 +98,7 @@ func (a *API) emit(t *engine.Tx, m message) error {
 	if err != nil {
 		return err
 	}
-	row := newRow(t, kindEvent, eventID, "", encodeBody(account), resource.Key{Name: "type", Value: account.Type})
+	row := newRow(t, kindEvent, eventID, "", account.encode(), resource.Key{Name: "type", Value: account.Type})
 	if err := t.InsertResource(row); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -385,6 +386,7 @@ func createIntent(c *call) (step, error) {
 			}
 		}
 	}
+	var shown obj
 	return step{
 		begin: func(t *engine.Tx) error {
 			id := t.NewID("pi_")
@@ -402,7 +404,11 @@ func createIntent(c *call) (step, error) {
 			if err := t.InsertResource(i.row); err != nil {
 				return err
 			}
-			if err := c.api.intentEvent(t, "payment_intent.created", id); err != nil || !confirm {
+			if !confirm {
+				shown, err = c.created(t, i)
+				return err
+			}
+			if err := c.api.intentEvent(t, "payment_intent.created", id); err != nil {
 				return err
 			}
 			return c.confirm(t, i)
@@ -411,9 +417,24 @@ func createIntent(c *call) (step, error) {
 			if confirm {
 				return c.confirmed(t, t.Subject)
 			}
-			return c.in(t).intent(t.Subject)
+			return shown, nil // no rail was asked: begin ran just now
 		},
 	}, nil
+}
+
+// created tells of an intent that was made and returns how the caller sees it,
+// rendered once if the event is in the caller's version.
+func (c *call) created(t *engine.Tx, i intent) (shown obj, err error) {
+	if shown, err = c.in(t).renderIntent(i); err != nil {
+		return nil, err
+	}
+	return shown, c.api.emit(t, message{typ: "payment_intent.created", render: func(v *view) (obj, obj, error) {
+		if v.version == c.version && since(v.version, differences[0].from) {
+			return maps.Clone(shown), nil, nil // nothing in it is reshaped
+		}
+		o, err := v.renderIntent(i)
+		return o, nil, err
+	}})
 }
 
 // given reports whether a parameter was sent with a value.

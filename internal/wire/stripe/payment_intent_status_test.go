@@ -2,10 +2,12 @@ package stripe
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -92,6 +94,37 @@ func TestCardTable(t *testing.T) {
 		}
 		if e := cardRefusal(tc.decline); e.Message == "" || e.Code == "" || e.Decline == "" {
 			t.Errorf("%s: %+v", tc.name, e)
+		}
+	}
+}
+
+// TestEventBody: an event's row is what encoding it field by field makes, in as
+// few bytes.
+func TestEventBody(t *testing.T) {
+	t.Parallel()
+	for _, b := range []eventBody{
+		{Type: "charge.succeeded", APIVersion: "2026-08-26.dahlia", Object: encodeCompact(obj{"id": "ch_1", "list": []any{1, obj{"a": "b"}, []string{"x"}}, "none": []any{}, "empty": obj{}})},
+		{Type: "a.b", APIVersion: "v", Object: encodeCompact(obj{"name": "\"\\\n\u2028é<&>"}), Previous: encodeCompact(obj{"x": nil}), RequestID: "req_1", Key: "a \"key\"\t\x01"},
+	} {
+		var got, want eventBody
+		if err := json.Unmarshal(b.encode(), &got); err != nil {
+			t.Fatalf("%v\n%s", err, b.encode())
+		}
+		if err := json.Unmarshal(encodeBody(b), &want); err != nil {
+			t.Fatal(err)
+		}
+		for _, raw := range []*json.RawMessage{&got.Object, &want.Object, &got.Previous, &want.Previous} {
+			o, err := decodeObject(*raw)
+			if len(*raw) > 0 && err != nil {
+				t.Fatal(err)
+			}
+			*raw = encodeCompact(o)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s\n%s", b.encode(), encodeBody(b))
+		}
+		if bytes.ContainsAny(b.encode(), "\n\t") {
+			t.Errorf("white space in %s", b.encode())
 		}
 	}
 }
