@@ -391,6 +391,7 @@ var steps = map[string][]string{
 	"dispute":   {"open"},
 	"refund":    {"decline", "pending", "action", "done", "delay", "error"},
 	"payout":    {"fail"},
+	"settle":    {"now"},
 }
 
 // setScript replaces the key's instructions to the simulator.
@@ -404,7 +405,7 @@ func (a *API) setScript(r *http.Request, id int64) (any, error) {
 	for _, rule := range q.Rules {
 		does, ok := steps[rule.On]
 		if !ok {
-			return nil, fault.Newf(fault.Invalid, "bad_script", "on: %q is not a step; steps are authorize, approve, capture, void, refund, dispute and payout.", rule.On)
+			return nil, fault.Newf(fault.Invalid, "bad_script", "on: %q is not a step; steps are authorize, approve, capture, void, refund, dispute, payout and settle.", rule.On)
 		}
 		if !strings.Contains(" "+strings.Join(does, " ")+" ", " "+rule.Do+" ") || rule.Do == "" {
 			return nil, fault.Newf(fault.Invalid, "bad_script", "do: %q cannot happen on %s; possible are %s.", rule.Do, rule.On, strings.Join(does, ", "))

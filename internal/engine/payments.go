@@ -264,7 +264,15 @@ func (t *Tx) captured(p *payment.Payment, operation string, amount money.Amount)
 	if err := t.save(p); err != nil {
 		return err
 	}
+	atOnce, err := t.settlesAtOnce(p)
+	if err != nil {
+		return err
+	}
 	day := t.settlementDay(Rules(*p))
+	due := day
+	if atOnce {
+		day, due = t.At.UTC().Truncate(24*time.Hour), t.At
+	}
 	fee := t.Who.Fee(amount)
 	pending := ledger.Pending(day)
 	ts := []ledger.Transfer{{ID: "capture:" + p.ID, At: t.At, Debit: ledger.Hold, Credit: pending, Amount: amount, Payment: p.ID}}
@@ -280,13 +288,29 @@ func (t *Tx) captured(p *payment.Payment, operation string, amount money.Amount)
 	if err := t.DeleteJob("expire:" + p.ID); err != nil {
 		return err
 	}
-	if err := t.planSettlement(day); err != nil {
-		return err
+	if !atOnce {
+		if err := t.planSettlement(day); err != nil {
+			return err
+		}
 	}
 	if err := t.planDispute(p); err != nil {
 		return err
 	}
-	return t.state(event.Fact{Kind: event.Captured, Amount: amount, Fee: fee, Due: day}, p, nil)
+	if err := t.state(event.Fact{Kind: event.Captured, Amount: amount, Fee: fee, Due: due}, p, nil); err != nil || !atOnce {
+		return err
+	}
+	return t.settleDay(day)
+}
+
+// settlesAtOnce reports whether the simulator was told to make a payment's
+// proceeds available without waiting for their day.
+func (t *Tx) settlesAtOnce(p *payment.Payment) (bool, error) {
+	rules, err := t.script(p, "settle")
+	if err != nil {
+		return false, err
+	}
+	_, ok := rail.Find(rules, "settle")
+	return ok, nil
 }
 
 // settlementDay is the day (UTC) on which what is captured now becomes

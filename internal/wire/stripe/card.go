@@ -24,6 +24,8 @@ type testCard struct {
 
 	challenge bool           // the bank wants the cardholder to authenticate
 	decline   payment.Reason // why its payments are refused, or ""
+	dispute   string         // why its payments are disputed, or ""
+	atOnce    bool           // its proceeds are available at once
 }
 
 // Reasons of a card's issuer, in the words of the wire.
@@ -64,6 +66,10 @@ var testCards = []testCard{
 	{name: "chargeDeclinedVelocityLimitExceeded", number: "4000000000006975", brand: "visa", funding: "credit", country: "US", decline: velocityReached},
 	{name: "chargeCustomerFail", number: "4000000000000341", brand: "visa", funding: "credit", country: "US", decline: genericDecline},
 
+	{name: "bypassPending", number: "4000000000000077", brand: "visa", funding: "credit", country: "US", atOnce: true},
+	{name: "createDispute", number: "4000000000000259", brand: "visa", funding: "credit", country: "US", dispute: "fraudulent"},
+	{name: "createDisputeProductNotReceived", number: "4000000000002685", brand: "visa", funding: "credit", country: "US", dispute: "product_not_received"},
+
 	{name: "authenticationRequired", number: "4000002760003184", brand: "visa", funding: "credit", country: "DE", challenge: true},
 	{name: "authenticationRequiredOnSetup", number: "4000002500003155", brand: "visa", funding: "credit", country: "FR", challenge: true},
 	{name: "threeDSecure2Required", number: "4000000000003220", brand: "visa", funding: "credit", country: "US", challenge: true},
@@ -83,7 +89,14 @@ func (tc testCard) script() []rail.Rule {
 	case tc.decline != "":
 		return []rail.Rule{{On: "authorize", Do: "decline", Reason: string(tc.decline)}}
 	}
-	return []rail.Rule{{On: "authorize", Do: "approve"}}
+	rules := []rail.Rule{{On: "authorize", Do: "approve"}}
+	if tc.dispute != "" {
+		rules = append(rules, rail.Rule{On: "dispute", Do: "open", Reason: tc.dispute})
+	}
+	if tc.atOnce {
+		rules = append(rules, rail.Rule{On: "settle", Do: "now"})
+	}
+	return rules
 }
 
 func cardNamed(name string) (testCard, bool) {

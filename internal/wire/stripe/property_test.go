@@ -143,9 +143,9 @@ func (s *shop) actions() map[string]func(*rapid.T) {
 				"payments[payouts][minimum_balance_by_currency][usd]", of("minimum", "", "", "700"),
 				"payments[settlement_timing][delay_days_override]", number("days", 0, 7)))
 		}),
-		"fail payouts": do(func() {
+		"instruct": do(func() {
 			s.control("POST", "script", of("rules", `{"rules": []}`, `{"rules": [{"on": "payout", "do": "fail", "reason": "declined", "times": 1}]}`,
-				`{"rules": [{"on": "payout", "do": "fail", "delay_seconds": 90000, "times": 1}]}`))
+				`{"rules": [{"on": "payout", "do": "fail", "delay_seconds": 90000, "times": 1}]}`, `{"rules": [{"on": "settle", "do": "now", "times": 2}]}`))
 		}),
 		"fees": do(func() {
 			s.control("POST", "account", fmt.Sprintf(`{"fee_fixed": %s, "dispute_fee": %s, "dispute_fee_kept": %s, "refund_needs_funds": %s}`,
