@@ -547,3 +547,31 @@ func TestAnUnavailableRailHasAnswered(t *testing.T) {
 	w.planned()
 	w.verify()
 }
+
+// TestDescriptor looks at what a rail is told to put on the payer's statement:
+// the payment's own words, or else the merchant's.
+func TestDescriptor(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ own, want string }{"Merchant": {"", "TEA HOUSE"}, "Payment": {"ORDER 77", "ORDER 77"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := overNetwork(t)
+			w.profile(func(p *merchant.Profile) { p.Descriptor = "TEA HOUSE" })
+			var told []string
+			w.remote.hooks(func(_ context.Context, verb string, q rail.Request) error {
+				told = append(told, verb+" "+q.Descriptor)
+				return nil
+			}, nil)
+			p := sale()
+			p.Descriptor = c.own
+			id := w.startWith(p)
+			w.must(w.Notice(t.Context(), w.merchant, approval(id)))
+			w.must(w.capture(id))
+			w.refund(id, 100)
+			w.work()
+			if want := []string{"authorize " + c.want, "capture " + c.want, "refund " + c.want}; !slices.Equal(told, want) {
+				t.Errorf("the rail was told %v, want %v", told, want)
+			}
+		})
+	}
+}
