@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -93,14 +94,18 @@ type advance struct {
 	started  int            // how many of them since the last were waited for
 }
 
-func (a *advance) claim(until time.Time, limit int) ([]store.Job, store.Held, error) {
-	return a.e.Store.ClaimMerchantJobs(a.ctx, a.merchant, until, now(a.e.Clock.Now()), advanceLease, limit)
+func (a *advance) claim(ctx context.Context, until time.Time, limit int) ([]store.Job, store.Held, error) {
+	return a.e.Store.ClaimMerchantJobs(ctx, a.merchant, until, now(a.e.Clock.Now()), advanceLease, limit)
 }
 
-// work does what falls due until nothing is left.
+// work does what falls due until nothing is left, or until nobody waits for it
+// any more. What was begun is finished all the same: a job that was claimed and
+// not done is nobody's until its lease ends, and holds up the next advance.
 func (a *advance) work() error {
-	for until := a.To; ; {
-		jobs, held, err := a.claim(until, 1)
+	until, caller := a.To, a.ctx
+	ctx := context.WithoutCancel(caller)
+	for caller.Err() == nil {
+		jobs, held, err := a.claim(ctx, until, 1)
 		if err != nil {
 			return err
 		}
@@ -120,19 +125,32 @@ func (a *advance) work() error {
 			continue
 		}
 		at := later(jobs[0].Due, a.From)
-		if err := a.e.moveTo(a.ctx, a.merchant, at); err != nil {
-			return err
+		if err := a.e.moveTo(ctx, a.merchant, at); err != nil {
+			return errors.Join(err, a.leave(ctx, jobs[0]))
 		}
 		a.Jobs++
 		if store.LaneOf(jobs[0].Kind) != store.Outside {
-			a.run(withAt(a.ctx, at), jobs[0])
+			a.run(withAt(ctx, at), jobs[0])
 			continue
 		}
 		if a.started++; a.started == 1 {
 			until = earlier(a.To, at.Add(asideSpan))
 		}
-		a.aside.Go(func() { a.run(withAt(a.ctx, at), jobs[0]) })
+		a.aside.Go(func() { a.run(withAt(ctx, at), jobs[0]) })
 	}
+	return caller.Err()
+}
+
+// leave ends the lease of a job that was claimed and cannot be run.
+func (a *advance) leave(ctx context.Context, j store.Job) error {
+	return a.e.Store.Update(ctx, a.merchant, func(tx store.Tx) error {
+		m, err := tx.Merchant()
+		if err != nil {
+			return err
+		}
+		j.RunAt = j.Due.Add(-m.Offset)
+		return tx.RescheduleJob(j)
+	})
 }
 
 // others waits for due jobs that somebody else holds, and reports whether there
@@ -150,7 +168,7 @@ func (a *advance) others(held store.Held) (done bool, err error) {
 	defer cancel()
 	for patience.Err() == nil {
 		a.e.Clock.Wait(patience, othersPoll, nil)
-		_, left, err := a.claim(a.To, 0)
+		_, left, err := a.claim(a.ctx, a.To, 0)
 		if err != nil || left.Outside < held.Outside || left.Own > 0 {
 			return false, err
 		}

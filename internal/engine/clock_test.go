@@ -191,17 +191,15 @@ func TestAdvance(t *testing.T) {
 		t.Parallel()
 		w := simulated(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		ran := w.probe(func(_ context.Context, _ *engine.Tx, j store.Job) error {
+		ran := w.probe(func(in context.Context, _ *engine.Tx, j store.Job) error {
 			if j.ID == "a" {
 				cancel()
 			}
-			return nil
+			return in.Err() // what was begun is finished, though nobody waits for it
 		})
 		w.plan("a", time.Hour)
 		w.plan("b", 2*time.Hour)
-		adv, err := w.Advance(ctx, w.merchant, func(at time.Time) time.Time { return at.Add(3 * time.Hour) }, func(ctx context.Context, j store.Job) {
-			w.runner.Do(context.WithoutCancel(ctx), j)
-		})
+		adv, err := w.Advance(ctx, w.merchant, func(at time.Time) time.Time { return at.Add(3 * time.Hour) }, w.runner.Do)
 		if !errors.Is(err, context.Canceled) || adv.Jobs != 1 {
 			t.Errorf("advanced %+v: %v", adv, err)
 		}
