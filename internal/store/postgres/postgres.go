@@ -29,9 +29,9 @@ const (
 	connsMax = 16
 	// triesMax is how often an update runs that meets others' changes.
 	triesMax = 10
-	// repostMax is how often one runs that posts what others posted meanwhile:
+	// takenMax is how often one runs that inserts what others inserted meanwhile:
 	// the second run sees theirs, so a third would fail the same way.
-	repostMax = 2
+	takenMax = 2
 	// backoff is how long the second run waits; later ones wait longer.
 	backoff = time.Millisecond
 )
@@ -166,8 +166,8 @@ func (e *engine) Write(ctx context.Context, fn func(c sqlstore.Conn) error) erro
 
 // again reports whether an update that failed for a cause may fare better.
 func again(cause error, try int) bool {
-	if errors.Is(cause, errRepost) {
-		return try < repostMax
+	if errors.Is(cause, errTaken) {
+		return try < takenMax
 	}
 	return try < triesMax && (errors.Is(cause, store.ErrStale) || pgconn.SafeToRetry(cause))
 }

@@ -1,8 +1,11 @@
 package postgres
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/pgtest"
+	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/store/storetest"
 )
@@ -117,4 +121,90 @@ func TestUpgrade(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// TestTakenMeanwhile: an update that inserts under a key somebody else takes in
+// between runs again, and sees what they wrote; one that does not look is refused.
+func TestTakenMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.URL(t))
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.Migrate(t.Context()))
+	must(s.CreateMerchant(t.Context(), merchant.Merchant{ID: 1}))
+	row := resource.Row{Kind: "x.y", ID: "chosen", Sort: "1", Created: time.UnixMilli(1).UTC(), Body: []byte("{}")}
+	runs, found := 0, false
+	must(s.Update(t.Context(), 1, func(tx store.Tx) error {
+		runs++
+		_, err := tx.Resource(row.Kind, row.ID)
+		if found = err == nil; found {
+			return nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		must(s.Update(t.Context(), 1, func(tx store.Tx) error { return tx.InsertResource(row) }))
+		return tx.InsertResource(row)
+	}))
+	if runs != 2 || !found {
+		t.Errorf("ran %d times, found %v", runs, found)
+	}
+	runs = 0
+	err := s.Update(t.Context(), 1, func(tx store.Tx) error { runs++; return tx.InsertResource(row) })
+	if !errors.Is(err, store.ErrExists) || runs != takenMax {
+		t.Errorf("a second row under the key: %v after %d runs", err, runs)
+	}
+}
+
+// TestShiftAndClaim: moving all of a merchant's jobs and claiming some of them
+// at the same time never wait for each other in a circle.
+func TestShiftAndClaim(t *testing.T) {
+	t.Parallel()
+	s := open(t, pgtest.URL(t))
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.Migrate(t.Context()))
+	must(s.CreateMerchant(t.Context(), merchant.Merchant{ID: 1}))
+	noon := time.UnixMilli(1_700_000_000_000).UTC()
+	const jobs = 300
+	must(s.Update(t.Context(), 1, func(tx store.Tx) error {
+		for i := range jobs { // the order of the heap is not that of the claims
+			due := noon.Add(-time.Duration(i) * time.Second)
+			if err := tx.InsertJob(store.Job{Merchant: 1, ID: fmt.Sprint("j", i), Kind: "probe", Due: due, RunAt: due}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range 10 {
+				if err := s.Update(t.Context(), 1, func(tx store.Tx) error { return tx.ShiftJobs(-time.Second) }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 50 {
+				if _, _, err := s.ClaimMerchantJobs(t.Context(), 1, noon, noon, time.Hour, 1); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var deadlocks int
+	must(s.engine.pool.QueryRow(t.Context(), `select coalesce(sum(deadlocks), 0)::int from pg_stat_database where datname = current_database()`).Scan(&deadlocks))
+	if deadlocks != 0 {
+		t.Errorf("%d deadlocks", deadlocks)
+	}
 }

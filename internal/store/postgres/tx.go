@@ -31,6 +31,7 @@ var locks = map[sqlstore.Lock]string{
 	sqlstore.LockDispute:   `select 1 from dispute where merchant = $1 and id = $2 for update`,
 	sqlstore.LockAgreement: `select 1 from agreement where merchant = $1 and id = $2 for update`,
 	sqlstore.LockRefund:    `select 1 from refund where merchant = $1 and id = $2 for update`,
+	sqlstore.LockJobs:      `select 1 from job where merchant = $1 order by due, id for update`,
 	sqlstore.LockPosting:   `select pg_advisory_xact_lock_shared($1)`,
 	sqlstore.LockBooks:     `select pg_advisory_xact_lock($1)`,
 }
@@ -213,9 +214,10 @@ func (r *rows) Close() {
 	}
 }
 
-// errRepost is two transactions posting the same transfer at once. Running
-// again tells whether they meant the same.
-var errRepost = errors.New("postgres: transfer posted meanwhile")
+// errTaken is two transactions inserting under the same key at once, or one under
+// a key that was taken before. Running again tells which: it sees what the other
+// one wrote.
+var errTaken = errors.New("postgres: the key is taken")
 
 // Error codes of the server, and our own of expect_one.
 const (
@@ -232,10 +234,8 @@ func translate(err error) error {
 		return err
 	}
 	switch {
-	case e.Code == codeUnique && e.TableName == "transfer":
-		return fmt.Errorf("%w: %w: %w", errRepost, store.ErrExists, err)
 	case e.Code == codeUnique:
-		return fmt.Errorf("%w: %w", store.ErrExists, err)
+		return fmt.Errorf("%w: %w: %w", errTaken, store.ErrExists, err)
 	case e.Code == codeCount, e.Code == codeSerialization, e.Code == codeDeadlock:
 		return fmt.Errorf("%w: %w", store.ErrStale, err)
 	}

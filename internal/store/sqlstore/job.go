@@ -41,8 +41,12 @@ func (t *Tx) DeleteJob(id string) error {
 	return t.exec(`delete from job where merchant = $1 and id = $2`, t.merchant, id)
 }
 
-// ShiftJobs implements store.Tx.
+// ShiftJobs implements store.Tx. The jobs are locked in the order in which they
+// are claimed, so that it and a claim never wait for each other.
 func (t *Tx) ShiftJobs(d time.Duration) error {
+	if err := t.lock(LockJobs, ""); err != nil {
+		return err
+	}
 	return t.exec(`update job set run_at = run_at + $2,
 	ready_at = case when run_at + $2 > leased_until then run_at + $2 else leased_until end where merchant = $1`,
 		t.merchant, d.Milliseconds())

@@ -50,6 +50,7 @@ const (
 	LockRefund                    // the refund with the id
 	LockDispute                   // the dispute with the id
 	LockAgreement                 // the agreement with the id
+	LockJobs                      // all the merchant's jobs, in the order of (due, id)
 	LockPosting                   // the merchant's books, for posting: shared
 	LockBooks                     // the merchant's books, against posting: exclusive
 )
