@@ -334,6 +334,9 @@ func deleteCustomer(c *call) (step, error) {
 
 // removeCustomer deletes a customer and what hangs on it. Charges keep its id.
 func (a *API) removeCustomer(t *engine.Tx, row resource.Row) error {
+	if err := hold(t, row); err != nil {
+		return err
+	}
 	b, err := decodeBody[customerBody](row)
 	if err != nil {
 		return err

@@ -64,6 +64,9 @@ func (c *call) applyMethods(t *engine.Tx, q customerMethods, row resource.Row, b
 			if err := c.api.save(t, id, row.ID); err != nil {
 				return err
 			}
+			if row, err = t.Resource(kindCustomer, row.ID); err != nil {
+				return err
+			}
 		}
 		attached = id
 	}

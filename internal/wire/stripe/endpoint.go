@@ -165,6 +165,10 @@ func createEndpoint(c *call) (step, error) {
 	var rowID string
 	return step{
 		begin: func(t *engine.Tx) error {
+			// Of two at once, the second one counts the first one's.
+			if err := t.UpdateMerchant(t.Who); err != nil {
+				return err
+			}
 			rows, err := t.Resources(store.List{Kind: kindEndpoint, Limit: endpointsMax})
 			if err != nil {
 				return err

@@ -253,6 +253,11 @@ func cursor(v *view, q query, param, id string) (string, error) {
 // page can begin after one, and some can still be retrieved.
 func deletedKind(kind string) string { return kind + ".deleted" }
 
+// hold writes a row as it is, so that transactions take turns that hang something
+// on it, count what hangs on it, or delete it with what does: of two at once, the
+// second one runs again and sees what the first one did.
+func hold(t *engine.Tx, row resource.Row) error { return t.UpdateResource(row) }
+
 // bury deletes a row and remembers its place.
 func bury(t *engine.Tx, row resource.Row) error {
 	if err := t.DeleteResource(row.Kind, row.ID); err != nil {

@@ -285,7 +285,8 @@ func attachPaymentMethod(c *call) (step, error) {
 	}, nil
 }
 
-// save attaches a payment method to a customer.
+// save attaches a payment method to a customer. One who was deleted meanwhile,
+// while the payer decided, has nothing attached any more.
 func (a *API) save(t *engine.Tx, id, customer string) error {
 	row, err := t.Resource(kindPaymentMethod, id)
 	if err != nil {
@@ -297,6 +298,16 @@ func (a *API) save(t *engine.Tx, id, customer string) error {
 	}
 	if !savable(b.Type) {
 		return invalid("payment_method_unsupported_type", "payment_method", "Payment methods of type %s are for a single payment and cannot be attached to a customer.", b.Type)
+	}
+	owner, err := t.Resource(kindCustomer, customer)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := hold(t, owner); err != nil {
+		return err
 	}
 	b.Customer = customer
 	row.Body = encodeBody(b)

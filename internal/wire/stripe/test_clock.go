@@ -165,6 +165,9 @@ func (c *call) clockFor(t *engine.Tx, id string) (clockBody, error) {
 	if b.advancing() {
 		return b, errClockBusy(id)
 	}
+	if err := hold(t, row); err != nil {
+		return b, err
+	}
 	n, err := t.CountResources(store.List{Kind: kindCustomer, Key: "test_clock", Value: id})
 	if err == nil && n >= clockCustomers {
 		err = invalid("", "test_clock", "A test clock can have up to %d customers.", clockCustomers).kept()
@@ -326,6 +329,9 @@ func deleteClock(c *call) (step, error) {
 
 // removeClock deletes a clock and everything attached to it.
 func (a *API) removeClock(t *engine.Tx, row resource.Row) error {
+	if err := hold(t, row); err != nil {
+		return err
+	}
 	if err := a.clockEvent(t, "deleted", row.ID); err != nil {
 		return err
 	}
