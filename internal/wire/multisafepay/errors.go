@@ -62,9 +62,8 @@ type wireError struct {
 	status int
 	code   int
 	text   string
-	keep   bool   // what was done before it stands, as after a decline
-	bare   bool   // {"message": text}, the form of newer resources
-	cause  string // for the log
+	keep   bool // what was done before it stands, as after a decline
+	bare   bool // {"message": text}, the form of newer resources
 }
 
 // Error implements error.

@@ -177,12 +177,13 @@ func (w *world) advance(d time.Duration) {
 	w.control("POST", "clock/advance", fmt.Sprintf(`{"seconds": %f}`, d.Seconds()))
 }
 
-// order is a valid order; change replaces members, and nil removes them.
+// orderWith is a valid order; change replaces members, and nil removes them. Nobody
+// listens at its notification address, which refuses at once.
 func orderWith(change object) string {
 	o := object{
 		"type": "redirect", "order_id": "order-" + keys.Random(12), "gateway": "ALIPAY", "currency": "EUR", "amount": 1000, "description": "Test order description",
 		"payment_options": object{
-			"notification_url": "https://shop.example/notify?type=notification", "redirect_url": "https://shop.example/back?type=redirect", "cancel_url": "https://shop.example/back?type=cancel",
+			"notification_url": "http://127.0.0.1:9/notify?type=notification", "redirect_url": "https://shop.example/back?type=redirect", "cancel_url": "https://shop.example/back?type=cancel",
 		},
 		"customer": object{"locale": "en_US", "ip_address": "123.123.123.123", "email": "simonsmit@example.com"},
 	}
