@@ -10,8 +10,8 @@ import (
 )
 
 // Audit implements engine.Auditor: the balance transactions of each currency
-// sum to what the ledger says the merchant has, and every charge, source
-// and confirmed intent has its payment.
+// sum to what the ledger says the merchant has, and every charge and
+// source has its payment; intents agree with theirs.
 func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
 	net, paidOut := map[money.Currency]int64{}, map[string]int64{}
 	if err := each(r, kindTransaction, func(row resource.Row) error {
@@ -42,11 +42,11 @@ func (a *API) Audit(r store.Reader, balances ledger.Balances) error {
 	if err := auditPayouts(r, balances, paidOut); err != nil {
 		return err
 	}
-	for _, kind := range []string{kindSource, kindCharge, kindIntent} {
+	if err := auditIntents(r); err != nil {
+		return err
+	}
+	for _, kind := range []string{kindSource, kindCharge} {
 		if err := each(r, kind, func(row resource.Row) error {
-			if kind == kindIntent && row.Payment == "" {
-				return nil // not confirmed yet
-			}
 			if _, err := r.Payment(row.Payment); err != nil {
 				return fmt.Errorf("%s has no payment: %w", row.ID, err)
 			}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/resource"
+	"github.com/ducatpay/ducat/internal/store"
 )
 
 var update = flag.Bool("update", false, "write golden files")
@@ -127,4 +129,58 @@ func TestEventBody(t *testing.T) {
 			t.Errorf("white space in %s", b.encode())
 		}
 	}
+}
+
+// TestAuditIntent: each way in which an intent and its payment can disagree is
+// noticed.
+func TestAuditIntent(t *testing.T) {
+	t.Parallel()
+	make := func(state payment.State, change func(b *intentBody, p *payment.Payment)) intent {
+		p, err := payment.Restore(payment.Payment{
+			ID: "pay_1", Kind: kindIntent, Owner: "pi_1", Amount: money.Of(100, "EUR"), Attempt: payment.Attempt{ID: "att_1"},
+		}, payment.Stored{State: state.String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := intent{row: resource.Row{ID: "pi_1"}, body: intentBody{Amount: 100, Currency: "EUR", PaymentMethod: "pm_1", Tried: true, LatestCharge: "ch_1"}, payment: &p}
+		change(&i.body, &p)
+		return i
+	}
+	same := func(*intentBody, *payment.Payment) {}
+	good := charges{"ch_1": {Intent: "pi_1", Attempt: "att_1"}}
+	for _, c := range []struct {
+		name    string
+		i       intent
+		charges charges
+		wrong   bool
+	}{
+		{"never confirmed", intent{}, nil, false},
+		{"open", make(payment.AwaitingPayer, same), nil, false},
+		{"captured", make(payment.Captured, same), good, false},
+		{"waits for the server", make(payment.Authorized, func(b *intentBody, _ *payment.Payment) { b.Waits = true }), nil, false},
+		{"other terms, attempt over", make(payment.Voided, func(b *intentBody, _ *payment.Payment) { b.Tried, b.Amount = false, 5 }), nil, false},
+		{"another's payment", make(payment.AwaitingPayer, func(_ *intentBody, p *payment.Payment) { p.Owner = "pi_2" }), nil, true},
+		{"canceled, funds held", make(payment.Authorized, func(b *intentBody, _ *payment.Payment) { b.CanceledAt = time.Unix(1, 0) }), good, true},
+		{"other terms, attempt open", make(payment.AwaitingPayer, func(b *intentBody, _ *payment.Payment) { b.Tried = false }), nil, true},
+		{"another amount", make(payment.AwaitingPayer, func(b *intentBody, _ *payment.Payment) { b.Amount = 5 }), nil, true},
+		{"no charge", make(payment.Captured, same), nil, true},
+		{"charge of another attempt", make(payment.Captured, same), charges{"ch_1": {Intent: "pi_1", Attempt: "att_0"}}, true},
+		{"charge of another intent", make(payment.Authorized, same), charges{"ch_1": {Intent: "pi_2", Attempt: "att_1"}}, true},
+		{"failed charge", make(payment.Captured, same), charges{"ch_1": {Intent: "pi_1", Attempt: "att_1", Failed: true}}, true},
+	} {
+		if err := auditIntent(c.charges, c.i); (err != nil) != c.wrong {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// charges is a store that has charges only.
+type charges map[string]chargeBody
+
+func (c charges) Resource(kind, id string) (resource.Row, error) {
+	b, ok := c[id]
+	if !ok || kind != kindCharge {
+		return resource.Row{}, store.ErrNotFound
+	}
+	return resource.Row{Kind: kind, ID: id, Body: encodeBody(b)}, nil
 }
