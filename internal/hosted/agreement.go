@@ -113,17 +113,8 @@ func (h *handler) agreement(w http.ResponseWriter, r *http.Request) {
 const loginMax = 40
 
 func (h *handler) decideAgreement(w http.ResponseWriter, r *http.Request, desk Agreements) {
-	if err := h.crossOrigin.Check(r); err != nil {
-		h.problem(w, r, problemCrossOrigin, "")
-		return
-	}
-	req, err := decode(w, r)
-	if err != nil {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			h.problem(w, r, problemTooLarge, "")
-			return
-		}
-		h.problem(w, r, problemRequest, err.Error())
+	req, ok := h.posted(w, r)
+	if !ok {
 		return
 	}
 	d := AgreementDecision(req.Decision)

@@ -107,19 +107,8 @@ func (h *handler) show(w http.ResponseWriter, r *http.Request) {
 // decide answers the form. Settled payments send the payer on whatever was
 // posted, so pressing a button twice ends where pressing it once does.
 func (h *handler) decide(w http.ResponseWriter, r *http.Request) {
-	// Scripts post without Origin and Sec-Fetch-Site and pass; a browser always
-	// sends one of them.
-	if err := h.crossOrigin.Check(r); err != nil {
-		h.problem(w, r, problemCrossOrigin, "")
-		return
-	}
-	req, err := decode(w, r)
-	if err != nil {
-		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			h.problem(w, r, problemTooLarge, "")
-			return
-		}
-		h.problem(w, r, problemRequest, err.Error())
+	req, ok := h.posted(w, r)
+	if !ok {
 		return
 	}
 	p, ok := h.open(w, r)
@@ -144,6 +133,27 @@ func (h *handler) decide(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.settle(w, r, p, req)
+}
+
+// posted reads a form that a page of ours has posted, or answers the request
+// itself.
+func (h *handler) posted(w http.ResponseWriter, r *http.Request) (Request, bool) {
+	// Scripts post without Origin and Sec-Fetch-Site and pass; a browser always
+	// sends one of them.
+	if err := h.crossOrigin.Check(r); err != nil {
+		h.problem(w, r, problemCrossOrigin, "")
+		return Request{}, false
+	}
+	req, err := decode(w, r)
+	if err == nil {
+		return req, true
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		h.problem(w, r, problemTooLarge, "")
+	} else {
+		h.problem(w, r, problemRequest, err.Error())
+	}
+	return Request{}, false
 }
 
 // settle carries out a well-formed decision on the open page before.
