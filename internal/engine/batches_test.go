@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/ledger"
@@ -87,5 +88,29 @@ func TestReversePayment(t *testing.T) {
 		}
 		return err
 	})
+	w.verify()
+}
+
+// TestRefundReturned: money that had reached the payer comes back, once, and
+// however often the rail says so.
+func TestRefundReturned(t *testing.T) {
+	t.Parallel()
+	w := simulated(t)
+	id := w.captured(rail.Rule{On: "refund", Do: "return", DelaySeconds: 60})
+	r := w.refund(id, 1_000)
+	w.refundIs(r, payment.RefundSucceeded)
+	notice := rail.Notice{ID: "n", Kind: rail.RefundReturned, Payment: id, Refund: r.ID, Reason: "declined"}
+	w.pass(time.Minute)
+	w.refundIs(r, payment.RefundFailed)
+	w.must(w.Notice(t.Context(), w.merchant, notice))
+	w.must(w.Notice(t.Context(), w.merchant, rail.Notice{ID: "m", Kind: rail.RefundDone, Payment: id, Refund: r.ID}))
+	w.refundIs(r, payment.RefundFailed)
+	if p := w.payment(id); p.RefundedAmount().Minor != 0 {
+		t.Errorf("%v is refunded", p.RefundedAmount())
+	}
+	w.verify()
+	pending := w.refund(w.captured(rail.Rule{On: "refund", Do: "pending"}), 1_000)
+	w.must(w.Notice(t.Context(), w.merchant, rail.Notice{ID: "o", Kind: rail.RefundReturned, Payment: pending.Payment, Refund: pending.ID}))
+	w.refundIs(pending, payment.RefundPending) // it cannot come back before it went
 	w.verify()
 }

@@ -472,7 +472,11 @@ func (t *Tx) ReversePayment(p *payment.Payment, proof payment.Refundable, fee mo
 func (t *Tx) refundOutcome(p *payment.Payment, r *payment.Refund, out rail.Outcome) error {
 	switch out.Status {
 	case rail.Done:
-		return t.refundDone(p, r)
+		if err := t.refundDone(p, r); err != nil || out.Final != rail.Refused {
+			return err
+		}
+		n := rail.Notice{ID: r.ID + ":returned", Kind: rail.RefundReturned, Payment: p.ID, Refund: r.ID, Reason: out.Reason}
+		return t.Job("notice:"+n.ID, JobNotice, t.At.Add(out.After), n)
 	case rail.Refused:
 		return t.refundFailed(p, r, payment.Reason(out.Reason))
 	case rail.Waiting:
@@ -512,6 +516,22 @@ func (t *Tx) refundFailed(p *payment.Payment, r *payment.Refund, why payment.Rea
 	if err := r.Fail(p, why); err != nil {
 		return err
 	}
+	return t.refundUndone(p, r, why)
+}
+
+// refundReturned books that money which had reached the payer came back.
+func (t *Tx) refundReturned(p *payment.Payment, r *payment.Refund, why payment.Reason) error {
+	if r.State() != payment.RefundSucceeded {
+		return nil
+	}
+	if err := r.Return(p, why); err != nil {
+		return err
+	}
+	return t.refundUndone(p, r, why)
+}
+
+// refundUndone gives the amount of a failed refund back to the merchant.
+func (t *Tx) refundUndone(p *payment.Payment, r *payment.Refund, why payment.Reason) error {
 	if err := t.saveRefund(r); err != nil {
 		return err
 	}
@@ -577,13 +597,16 @@ func (t *Tx) ApplyNotice(n rail.Notice) error {
 			return t.refuse(p, payment.Reason(n.Reason))
 		}
 		return nil
-	case rail.RefundDone, rail.RefundRefused:
+	case rail.RefundDone, rail.RefundRefused, rail.RefundReturned:
 		r, err := t.Refund(n.Refund)
 		if err != nil {
 			return err
 		}
-		if n.Kind == rail.RefundDone {
+		switch n.Kind {
+		case rail.RefundDone:
 			return t.refundDone(p, &r)
+		case rail.RefundReturned:
+			return t.refundReturned(p, &r, payment.Reason(n.Reason))
 		}
 		return t.refundFailed(p, &r, payment.Reason(n.Reason))
 	}

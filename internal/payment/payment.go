@@ -510,3 +510,14 @@ func (r *Refund) Fail(p *Payment, why Reason) error {
 	p.refundedMinor -= r.Amount.Minor
 	return nil
 }
+
+// Return records that money which had reached the payer came back; the amount is
+// the merchant's again.
+func (r *Refund) Return(p *Payment, why Reason) error {
+	if r.state != RefundSucceeded || p.ID != r.Payment {
+		return fmt.Errorf("refund %s of %s is %s and cannot come back", r.ID, r.Payment, r.state)
+	}
+	r.state, r.Reason = RefundFailed, why
+	p.refundedMinor -= r.Amount.Minor
+	return nil
+}

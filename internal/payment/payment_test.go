@@ -183,6 +183,29 @@ func TestRefundable(t *testing.T) {
 	}
 }
 
+func TestRefundComesBack(t *testing.T) {
+	t.Parallel()
+	p, other := in(t, Captured), in(t, Captured)
+	other.ID = "pay_2"
+	proof, _ := p.Refundable(money.Of(600, "USD"))
+	r := proof.Refund("re_1", start)
+	if r.Return(p, ProcessingError) == nil {
+		t.Error("a pending refund came back")
+	}
+	if err := r.Succeed(); err != nil {
+		t.Fatal(err)
+	}
+	if r.Return(other, ProcessingError) == nil {
+		t.Error("a refund came back to another payment")
+	}
+	if err := r.Return(p, ProcessingError); err != nil || r.State() != RefundFailed || r.Reason != ProcessingError || p.RefundedAmount().Minor != 0 {
+		t.Errorf("%v: %v, %v refunded", err, r.State(), p.RefundedAmount())
+	}
+	if r.Return(p, ProcessingError) == nil {
+		t.Error("a refund came back twice")
+	}
+}
+
 func TestTheZeroStateIsIllegal(t *testing.T) {
 	t.Parallel()
 	var p Payment

@@ -46,7 +46,7 @@ type Outcome struct {
 	Reference string
 	Payer     string
 	After     time.Duration // Waiting, simulator only: its notice comes this much later
-	Final     Status        // Waiting, simulator only: what the notice will say
+	Final     Status        // simulator only: what the notice will say; after Done, Refused: it comes back
 	Action    bool          // Waiting, refunds: the payer has to say first where the money goes
 }
 
@@ -96,6 +96,7 @@ const (
 	PaymentRefused  NoticeKind = "payment_refused"
 	RefundDone      NoticeKind = "refund_done"
 	RefundRefused   NoticeKind = "refund_refused"
+	RefundReturned  NoticeKind = "refund_returned" // it had succeeded; the payer's account sent it back
 )
 
 // Notice is something a rail tells us on its own. ID is the same when it tells

@@ -150,6 +150,8 @@ func (Rail) Refund(_ context.Context, r rail.Request) (rail.Outcome, error) {
 			return rail.Outcome{Status: rail.Waiting, Action: true, After: actionFor, Final: rail.Refused, Reason: "expired"}, nil
 		case "done":
 			return rail.Outcome{Status: rail.Done}, nil
+		case "return":
+			return rail.Outcome{Status: rail.Done, After: delay, Final: rail.Refused, Reason: orDefault(rule.Reason, "declined")}, nil
 		case "error":
 			return rail.Outcome{}, errOutage
 		}

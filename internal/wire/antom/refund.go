@@ -35,6 +35,7 @@ type refundBody struct {
 var refundScenarios = map[string]rail.Rule{
 	"9921": {On: "refund", Do: "delay", DelaySeconds: 20},
 	"9922": {On: "refund", Do: "decline", DelaySeconds: 20},
+	"9925": {On: "refund", Do: "return", DelaySeconds: 3600},
 }
 
 func refund(c *call) (step, error) {

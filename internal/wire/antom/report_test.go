@@ -277,6 +277,29 @@ func TestReportsOfRandomHistories(t *testing.T) {
 	})
 }
 
+// TestRefundReversal: a refund that succeeded comes back an hour later; the
+// files list both.
+func TestRefundReversal(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		p := w.paid(w.token("GCASH"), "p")
+		w.ok(w.refund(p, "r", 9925))
+		w.advance(time.Hour)
+		if q := w.ok(w.call("/v1/payments/inquiryRefund", object{"refundRequestId": "r"})); q["refundStatus"] != "FAIL" {
+			t.Errorf("inquiry %v", q)
+		}
+		w.ok(w.refund(p, "again", 14_900)) // the amount is there again
+		w.to("2026-09-11T00:15:00+08:00")
+		var kinds []string
+		for _, r := range w.reports()["transactionItems_20260910_000.csv"].rows {
+			kinds = append(kinds, r["transactionType"]+" "+r["transactionAmountValue"])
+		}
+		if got := strings.Join(kinds, ", "); got != "PAYMENT 14900, REFUND -9925, REFUND_REVERSAL 9925, REFUND -14900" {
+			t.Errorf("transactions %s", got)
+		}
+	})
+}
+
 // TestThreeDialects has one merchant use three protocols; the books balance
 // across them (the harness checks).
 func TestThreeDialects(t *testing.T) {
