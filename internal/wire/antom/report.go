@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,18 +65,21 @@ func (a *API) Run(ctx context.Context, j store.Job) error {
 }
 
 const (
-	kindBooks = "antom.books" // how far the books were reported and what waits for settlement
-	kindBatch = "antom.batch"
+	kindBooks   = "antom.books"   // how far the books were reported
+	kindWaiting = "antom.waiting" // entries that were reported and wait for settlement
+	kindBatch   = "antom.batch"
 )
+
+// waitingMax is how many entries one row holds.
+const waitingMax = 1000
 
 // booksID is the id of the one row of its kind.
 const booksID = "books"
 
 // booksBody remembers how far the books were reported.
 type booksBody struct {
-	After   int64          `json:"after"` // position in the ledger
-	Waiting []report.Entry `json:"waiting,omitempty"`
-	Batches int64          `json:"batches"` // how many were made
+	After   int64 `json:"after"`   // position in the ledger
+	Batches int64 `json:"batches"` // how many were made
 }
 
 // batchBody is a settled batch.
@@ -103,6 +107,38 @@ func keepBooks(t *engine.Tx, row resource.Row, b booksBody) error {
 		return t.InsertResource(row)
 	}
 	return t.UpdateResource(row)
+}
+
+// wait keeps entries until they are settled.
+func wait(t *engine.Tx, entries []report.Entry) error {
+	for some := range slices.Chunk(entries, waitingMax) {
+		rowID := t.NewID("wait_")
+		if err := t.InsertResource(resource.Row{Kind: kindWaiting, ID: rowID, Sort: sortOf(rowID), Created: t.At, Body: encodeBody(some)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waiting takes what waits for settlement, oldest first.
+func waiting(t *engine.Tx) ([]report.Entry, error) {
+	var entries []report.Entry
+	for {
+		rows, err := t.Resources(store.List{Kind: kindWaiting, Oldest: true, Limit: 100})
+		if err != nil || len(rows) == 0 {
+			return entries, err
+		}
+		for _, row := range slices.Backward(rows) {
+			some, err := decodeBody[[]report.Entry](row)
+			if err != nil {
+				return nil, err
+			}
+			entries = append(entries, some...)
+			if err := t.DeleteResource(kindWaiting, row.ID); err != nil {
+				return nil, err
+			}
+		}
+	}
 }
 
 // closeDay reports a day's transactions and plans their settlement.
@@ -139,8 +175,11 @@ func (a *API) closeDay(t *engine.Tx, payload []byte) error {
 			return err
 		}
 	}
-	b.After, b.Waiting = after, append(b.Waiting, entries...)
+	b.After = after
 	if err := keepBooks(t, row, b); err != nil {
+		return err
+	}
+	if err := wait(t, entries); err != nil {
 		return err
 	}
 	return t.Job("antom_settle:"+pl.Day, jobSettle, start.AddDate(0, 0, 1).Add(settleAt).UTC(), pl)
@@ -153,15 +192,19 @@ func (a *API) settleDay(t *engine.Tx, _ []byte) error {
 	if err != nil {
 		return err
 	}
-	items, err := a.items(t, b.Waiting)
+	entries, err := waiting(t)
 	if err != nil {
 		return err
 	}
-	b.Waiting = nil
+	items, err := a.items(t, entries)
+	if err != nil {
+		return err
+	}
+	var carried []report.Entry
 	for _, group := range settlement.ByCurrency(items) {
 		if group.Net().Minor < 0 {
 			for _, it := range group.Items {
-				b.Waiting = append(b.Waiting, it.Entry)
+				carried = append(carried, it.Entry)
 			}
 			continue
 		}
@@ -170,7 +213,12 @@ func (a *API) settleDay(t *engine.Tx, _ []byte) error {
 			return err
 		}
 	}
-	return keepBooks(t, row, b)
+	// The row is written even if no batch was made: it keeps a closing that runs
+	// at the same time from adding to what was taken here.
+	if err := keepBooks(t, row, b); err != nil {
+		return err
+	}
+	return wait(t, carried)
 }
 
 // settle books a batch and writes its files.
