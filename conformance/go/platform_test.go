@@ -349,7 +349,7 @@ func payouts(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// V1Payouts.Cancel of this release asks for /v1/topups; the older client does not.
+	//lint:ignore SA1019 V1Payouts.Cancel of this release asks for /v1/topups; the older client does not.
 	older := payout.Client{B: stripe.GetBackendWithConfig(stripe.APIBackend, backend(w.base, 0)), Key: w.sk}
 	if second, err = older.Cancel(second.ID, nil); err != nil || second.Status != "canceled" {
 		t.Fatalf("cancel: %+v (%v)", second, err)

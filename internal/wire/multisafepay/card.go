@@ -190,6 +190,9 @@ func listTokens(c *call) (any, error) {
 		return nil, err
 	}
 	list := []any{}
+	if !storable(c.path["customer"]) {
+		return value.Object{"tokens": list}, nil
+	}
 	err = c.view(func(v *view) error {
 		rows, err := v.Resources(store.List{Kind: kindToken, Key: "customer", Value: c.path["customer"], Limit: tokensMax})
 		if err != nil {

@@ -176,6 +176,11 @@ func TestTokens(t *testing.T) {
 		if token == "" || o["payment_details"].(object)["recurring_model"] != "cardonfile" {
 			t.Fatalf("payment_details %v", o["payment_details"])
 		}
+		for _, nobody := range []string{"recurring/nobody", "recurring/%00", "recurring/%FF"} {
+			if l := w.must(w.get(nobody))["tokens"].([]any); len(l) != 0 {
+				t.Errorf("%s: %v", nobody, l)
+			}
+		}
 		list := w.must(w.get("recurring/cust%2F1"))["tokens"].([]any)
 		if len(list) != 1 {
 			t.Fatalf("tokens %v", list)

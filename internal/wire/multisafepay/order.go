@@ -160,7 +160,7 @@ func plain(s string) string { return strings.TrimSpace(tags.ReplaceAllString(s, 
 
 func (r *request) readDescription(v value.Value, _ merchant.Merchant) error {
 	s, ok := v.Get("description").Text()
-	if s = plain(s); !ok || s == "" || utf8.RuneCountInString(s) > descriptionMax {
+	if s = plain(s); !ok || s == "" || !storable(s) || utf8.RuneCountInString(s) > descriptionMax {
 		return refuse(codeDescription)
 	}
 	r.Description = s
@@ -372,8 +372,14 @@ func short(name string, v value.Value) (string, error) {
 	if utf8.RuneCountInString(s) > textMax {
 		return "", refusef(codeMissing, "%s is longer than %d characters", name, textMax)
 	}
+	if !storable(s) {
+		return "", refusef(codeMissing, "%s has a NUL character", name)
+	}
 	return s, nil
 }
+
+// storable reports whether a text can be kept as text, by either database.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // validIP accepts an address, or a list of them as X-Forwarded-For has it.
 func validIP(s string) bool {

@@ -256,7 +256,7 @@ func TestExpandDepth(t *testing.T) {
 		in := func(o object, path ...string) (at any) {
 			at = o
 			for _, p := range path {
-				at, _ = at.(object)[p].(any)
+				at = at.(object)[p]
 			}
 			return at
 		}

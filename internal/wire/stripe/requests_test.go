@@ -18,8 +18,6 @@ import (
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
 )
 
-const formType = "application/x-www-form-urlencoded"
-
 var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 
 // operations indexes the published document by method and path, the names of
