@@ -82,6 +82,22 @@ func stateKey(clientID, account, state string) string {
 	return clientID + "\x1f" + account + "\x1f" + state
 }
 
+// kindState is a row per authState. Its only use is to be written before it is
+// looked for consults with the same authState, so that two at the same time take
+// turns: the second one finds what the first one began.
+const kindState = Name + ".state"
+
+func claimState(t *engine.Tx, key string) error {
+	row, err := t.Resource(kindState, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return t.InsertResource(newRow(t, kindState, key, "", struct{}{}))
+	}
+	if err != nil {
+		return err
+	}
+	return t.UpdateResource(row)
+}
+
 func consult(c *call) (step, error) {
 	b, name, err := decodeConsult(c)
 	if err != nil {
@@ -97,6 +113,9 @@ func consult(c *call) (step, error) {
 				return err
 			}
 			b.Method = rules.Method
+			if err := claimState(t, stateKey(b.Client, b.Account, b.State)); err != nil {
+				return err
+			}
 			row, err := t.ResourceBy(kindAuthorization, "state", stateKey(b.Client, b.Account, b.State))
 			if err == nil {
 				if found, err = c.repeated(t, row, b); err != nil || found != nil {

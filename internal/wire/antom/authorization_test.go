@@ -3,6 +3,7 @@ package antom_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -214,4 +215,26 @@ func TestNothingIsSentWithoutAddress(t *testing.T) {
 	if len(w.heard("authorizationNotifyType", "AUTHCODE_CREATED")) != 1 || len(w.heard("authorizationNotifyType", "TOKEN_CREATED")) != 1 {
 		t.Error("the address of the request is not used")
 	}
+}
+
+// TestConsultAtOnce: consults with the same authState that are sent at the same
+// time are about one authorization.
+func TestConsultAtOnce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		for _, state := range []string{"once-1", "once-2", "once-3"} {
+			pages := make([]any, 4)
+			var wg sync.WaitGroup
+			for i := range pages {
+				wg.Go(func() { pages[i] = w.call("/v1/authorizations/consult", consultation("GCASH", state)).obj["normalUrl"] })
+			}
+			wg.Wait()
+			for _, page := range pages {
+				if page == nil || page != pages[0] {
+					t.Errorf("%s: pages %v", state, pages)
+					break
+				}
+			}
+		}
+	})
 }
