@@ -175,7 +175,8 @@ func (s *shop) ask(a *account, method, path, key string, form url.Values) object
 }
 
 // send makes a request until it is answered completely. An answer that is on
-// its way when the server dies is lost.
+// its way when the server dies is lost. A request whose twin is under way, as
+// when a message is delivered twice, is made again, as the libraries do.
 func (s *shop) send(make func() (*http.Request, error)) (*http.Response, []byte, error) {
 	for {
 		req, err := make()
@@ -186,7 +187,7 @@ func (s *shop) send(make func() (*http.Request, error)) (*http.Response, []byte,
 		if res, err := s.client.Do(req); err == nil {
 			body, err := io.ReadAll(res.Body)
 			res.Body.Close()
-			if err == nil && s.arrives(death) {
+			if err == nil && res.StatusCode != http.StatusConflict && s.arrives(death) {
 				return res, body, nil
 			}
 		}
