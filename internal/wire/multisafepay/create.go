@@ -30,6 +30,9 @@ func createOrder(c *call) (step, error) {
 			if err := c.api.unused(t, r.OrderID); err != nil {
 				return err
 			}
+			if err := rare(t, r.OrderID); err != nil {
+				return err
+			}
 			r.Key, r.Modified, r.Status, r.Financial = c.principal.key, t.At, "initialized", "initialized"
 			rowID = c.api.newPSP(t.At)
 			row := newRow(t, kindOrder, rowID, "", nil, resource.Key{Name: "order_id", Value: r.OrderID})
@@ -41,6 +44,16 @@ func createOrder(c *call) (step, error) {
 		},
 		finish: func(t *engine.Tx) (any, error) { return c.api.in(t).created(rowID) },
 	}, nil
+}
+
+// rare refuses an order id that was used so often that an order which is paid
+// could be overlooked among the others.
+func rare(t *engine.Tx, orderID string) error {
+	n, err := t.CountResources(store.List{Kind: kindOrder, Key: "order_id", Value: orderID})
+	if err == nil && n >= reordersMax {
+		err = refusef(codeOrder, "%d orders were made under it already", n)
+	}
+	return err
 }
 
 // unused refuses an order id under which money was taken or promised already

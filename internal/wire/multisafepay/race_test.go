@@ -29,3 +29,26 @@ func TestRaceLab(t *testing.T) {
 		}
 	})
 }
+
+// TestManyOrdersUnderOneID: the order that is paid is found among all that were
+// made under its id, and nothing can be paid under it once more.
+func TestManyOrdersUnderOneID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	order := orderWith(object{"type": "direct", "gateway": "ALIPAY", "order_id": "often"})
+	wallet := w.must(w.post("orders", order))["payment_url"].(string)
+	made := 1
+	for ; made < 120; made++ {
+		if r := w.post("orders", order); r.status != 200 {
+			w.refused(r, 404, 1006)
+			break
+		}
+	}
+	if made != 50 {
+		t.Errorf("%d orders were made under one id, want 50", made)
+	}
+	w.decide(wallet, "completed")
+	w.advance(2 * time.Second)
+	w.is("often", "completed", "completed")
+	w.refused(w.post("orders", order), 404, 1006)
+}

@@ -304,8 +304,12 @@ func (v *view) orderRow(name string) (resource.Row, order, error) {
 	return row, o, err
 }
 
-// siblingsMax is how many orders of one id are looked at.
-const siblingsMax = 100
+// siblingsMax is how many orders of one id are looked at, and reordersMax how
+// many can be made: fewer, so that those made at the same time are looked at too.
+const (
+	siblingsMax = 100
+	reordersMax = siblingsMax / 2
+)
 
 // settle applies deadlines that have passed: of the current transaction, and of
 // the session.
