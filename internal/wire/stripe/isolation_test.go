@@ -120,7 +120,7 @@ func (h *household) everything() map[string]string {
 }
 
 // fill puts an object's id into each placeholder of a path.
-func (h *household) fill(t *testing.T, path string) string {
+func (h *household) fill(t testing.TB, path string) string {
 	t.Helper()
 	parts := strings.Split(path, "/")
 	for i, p := range parts {

@@ -56,7 +56,7 @@ func documented(op *openapi3.Operation) map[string]*openapi3.SchemaRef {
 
 // validateRequest checks that the published document allows the parameters of a
 // request that succeeded. Every such request of every test comes through here.
-func validateRequest(t *testing.T, method, path, encoded string) {
+func validateRequest(t testing.TB, method, path, encoded string) {
 	t.Helper()
 	for _, wrong := range undocumented(t, method, path, encoded) {
 		t.Errorf("%s %s succeeded with %s", method, path, wrong)
@@ -64,7 +64,7 @@ func validateRequest(t *testing.T, method, path, encoded string) {
 }
 
 // undocumented says what the published document does not allow in a request.
-func undocumented(t *testing.T, method, path, encoded string) (wrong []string) {
+func undocumented(t testing.TB, method, path, encoded string) (wrong []string) {
 	t.Helper()
 	ops, err := operations()
 	if err != nil {
@@ -225,7 +225,7 @@ func fits(v form.Value, s *openapi3.Schema) error {
 
 // divergences reads a table of docs/divergences/stripe.md: rows of a route and
 // names, under a heading.
-func divergences(t *testing.T, heading string) map[string][]string {
+func divergences(t testing.TB, heading string) map[string][]string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "divergences", "stripe.md"))
 	if err != nil {
@@ -255,7 +255,7 @@ func divergences(t *testing.T, heading string) map[string][]string {
 
 // beyond is what endpoints take though the published document has it not, by
 // method and path.
-func beyond(t *testing.T) map[string][]string {
+func beyond(t testing.TB) map[string][]string {
 	t.Helper()
 	beyondOnce.Do(func() { beyondRows = divergences(t, "Parameters beyond the published document") })
 	return beyondRows

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // world is a server with a clock that stands still, and a key.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	srv   *server.Server
 	url   string
 	clock *clock.Fake
@@ -39,7 +39,7 @@ type object = map[string]any
 var keys = id.System()
 
 // newWorld starts a server on SQLite.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	return worldOn(t, wiretest.NewSQLite(t))
 }
@@ -50,7 +50,7 @@ func onBoth(t *testing.T, fn func(t *testing.T, w *world)) {
 	wiretest.OnBoth(t, func(t *testing.T, s *wiretest.Server) { fn(t, worldOn(t, s)) })
 }
 
-func worldOn(t *testing.T, s *wiretest.Server) *world {
+func worldOn(t testing.TB, s *wiretest.Server) *world {
 	return &world{t: t, srv: s.Server, url: s.URL, clock: s.Clock, store: s.Store, key: "sk_test_" + keys.Random(24), on: s}
 }
 
