@@ -198,12 +198,18 @@ type List struct {
 type Reader interface {
 	Merchant() (merchant.Merchant, error)
 	Resource(kind, id string) (resource.Row, error)
+	// ResourceVersions tells the versions of the rows that are there, of those
+	// whose Sort follows from the id.
+	ResourceVersions(kind string, ids []string) (map[string]int64, error)
 	// ResourceBy returns the newest row of a kind with a key.
 	ResourceBy(kind, key, value string) (resource.Row, error)
 	Resources(q List) ([]resource.Row, error)
 	// CountResources counts the rows of a list, whatever its limit.
 	CountResources(q List) (int64, error)
 	Payment(id string) (payment.Payment, error)
+	// PaymentVersions tells the versions of the payments that are there. It locks
+	// nothing.
+	PaymentVersions(ids []string) (map[string]int64, error)
 	// Attempts lists a payment's attempts in the order they were made.
 	Attempts(paymentID string) ([]payment.Attempt, error)
 	// Payments lists payments with an id greater than after, ascending.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/store/sqlstore"
@@ -88,6 +89,11 @@ func TestPlans(t *testing.T) {
 		"endpoint's":        {func(r store.Reader) error { _, err := r.Deliveries("", "p", "", 3); return err }, "delivery_endpoint (merchant=? AND endpoint=? AND id<?)"},
 		"event at endpoint": {func(r store.Reader) error { _, err := r.Deliveries("e", "p", "", 3); return err }, "delivery_event (merchant=? AND event=? AND id<?)"},
 		"jobs":              {func(r store.Reader) error { _, err := r.Jobs(3); return err }, "job_due (merchant=?)"},
+		"versions": {func(r store.Reader) error {
+			_, err := r.ResourceVersions("k", []string{"x_1" + strings.Repeat("a", id.SortLen)})
+			return err
+		}, "PRIMARY KEY (merchant=? AND kind=? AND sort=?)"},
+		"payments' versions": {func(r store.Reader) error { _, err := r.PaymentVersions([]string{"p"}); return err }, "PRIMARY KEY (merchant=? AND id=?)"},
 		"keyed": {func(r store.Reader) error {
 			_, err := r.Resources(store.List{Kind: "k", Key: "n", Value: "v", Limit: 3})
 			return err

@@ -37,6 +37,11 @@ func (t *Tx) Payment(id string) (payment.Payment, error) {
 	return one(t, scanPayment, selectPayment+`where merchant = $1 and id = $2`, t.merchant, id)
 }
 
+// PaymentVersions implements store.Reader.
+func (t *Tx) PaymentVersions(ids []string) (map[string]int64, error) {
+	return t.versions(selectPaymentVersions, []any{t.merchant}, ids)
+}
+
 // Payments implements store.Reader.
 func (t *Tx) Payments(after string, limit int) ([]payment.Payment, error) {
 	return many(t, scanPayment, selectPayment+`where merchant = $1 and id > $2 order by id limit $3 + 0`, t.merchant, after, int64(limit))

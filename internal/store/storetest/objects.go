@@ -331,6 +331,38 @@ func paymentVersions(f *fixture) {
 	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { return second(tx.Payment("none")) }), store.ErrNotFound)
 }
 
+// versions: those of the rows and payments that are there, however many are asked
+// for, and of nobody else's.
+func versions(f *fixture) {
+	rows, payments, want, paid := []string{"theirs"}, []string{"none"}, map[string]int64{}, map[string]int64{}
+	for i := range 23 {
+		r, p := f.newRow("k"), f.newPayment()
+		f.update(func(tx store.Tx) error { return errors.Join(tx.InsertResource(r), tx.InsertPayment(p)) })
+		if i%2 == 0 {
+			p.Version = 1
+			f.update(func(tx store.Tx) error { return errors.Join(tx.UpdateResource(r), tx.UpdatePayment(p)) })
+		}
+		rows, payments = append(rows, r.ID), append(payments, p.ID)
+		want[r.ID], paid[p.ID] = int64(2-i%2), int64(2-i%2)
+	}
+	f.view(func(r store.Reader) error {
+		got, err := r.ResourceVersions("k", rows)
+		equal(f, got, want)
+		of, perr := r.PaymentVersions(payments)
+		equal(f, of, paid)
+		elsewhere, eerr := r.ResourceVersions("l", rows)
+		none, nerr := r.PaymentVersions(nil)
+		equal(f, len(elsewhere)+len(none), 0)
+		return errors.Join(err, perr, eerr, nerr)
+	})
+	f.must(f.View(f.ctx(), other, func(r store.Reader) error {
+		got, err := r.ResourceVersions("k", rows)
+		of, perr := r.PaymentVersions(payments)
+		equal(f, len(got)+len(of), 0)
+		return errors.Join(err, perr)
+	}))
+}
+
 // illegalMove tries every pair of states, those that the machine forbids too.
 func illegalMove(f *fixture) {
 	legal := edges()

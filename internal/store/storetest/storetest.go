@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Payments", payments},
 		{"Attempts", attempts},
 		{"PaymentVersions", paymentVersions},
+		{"Versions", versions},
 		{"IllegalMove", illegalMove},
 		{"Refunds", refunds},
 		{"Disputes", disputes},
