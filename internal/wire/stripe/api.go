@@ -54,6 +54,7 @@ type API struct {
 	limiter   limiter
 	sandboxes engine.Opened[principal]
 	kept      kept
+	rendered  rendered
 }
 
 // New returns the API. The caller registers it with the engine as a front.

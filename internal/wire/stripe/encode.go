@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -17,15 +18,36 @@ type obj map[string]any
 // §2.1). Nothing may depend on it; it makes comparisons with recorded traffic
 // easy.
 func encode(v any) []byte {
-	b := appendValue(make([]byte, 0, 2048), v, 0)
-	return append(b, '\n')
+	return written(func(b []byte) []byte { return append(appendValue(b, v, 0), '\n') })
 }
+
+// raw is a value that was encoded before, for the place where it stands.
+type raw []byte
 
 // compact is the depth of JSON without white space.
 const compact = -1
 
 // encodeCompact renders without white space, for what is stored.
-func encodeCompact(v any) []byte { return appendValue(make([]byte, 0, 2048), v, compact) }
+func encodeCompact(v any) []byte {
+	return written(func(b []byte) []byte { return appendValue(b, v, compact) })
+}
+
+// buffers are where answers are written, to be copied in their final size: what
+// grows to the size of a list is used again. Larger ones are not kept.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 32<<10); return &b }}
+
+const bufferMax = 512 << 10
+
+func written(write func(b []byte) []byte) []byte {
+	p := buffers.Get().(*[]byte)
+	b := write((*p)[:0])
+	out := bytes.Clone(b)
+	if cap(b) <= bufferMax {
+		*p = b
+		buffers.Put(p)
+	}
+	return out
+}
 
 // deeper is the depth of what is inside.
 func deeper(depth int) int {
@@ -59,6 +81,8 @@ func appendValue(b []byte, v any, depth int) []byte {
 			o[k] = s
 		}
 		return appendObject(b, o, depth)
+	case raw:
+		return append(b, v...)
 	case []any:
 		return appendList(b, v, depth)
 	case []obj:
@@ -83,12 +107,13 @@ func appendValue(b []byte, v any, depth int) []byte {
 }
 
 func newline(b []byte, depth int) []byte {
+	const line = "\n                                        " // deep enough for nearly everything
 	if depth == compact {
 		return b
 	}
-	b = append(b, '\n')
-	for range depth {
-		b = append(b, ' ', ' ')
+	b = append(b, line[:min(1+2*depth, len(line))]...)
+	for n := len(line); n < 1+2*depth; n++ {
+		b = append(b, ' ')
 	}
 	return b
 }

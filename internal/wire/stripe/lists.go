@@ -121,11 +121,11 @@ func lower(a, b string) string {
 
 // query is what a list endpoint asks for beside its page.
 type query struct {
-	kind, label string                             // label is how the error about an unknown cursor calls the object
-	keys        []resource.Key                     // rows must have all of them; the most selective one first
-	from, to    string                             // further Sort bounds: from inclusive, to exclusive
-	keep        func(v *view, r resource.Row) bool // what no index knows
-	render      func(v *view, r resource.Row) (obj, error)
+	kind, label string                                     // label is how the error about an unknown cursor calls the object
+	keys        []resource.Key                             // rows must have all of them; the most selective one first
+	from, to    string                                     // further Sort bounds: from inclusive, to exclusive
+	keep        func(v *view, r resource.Row) bool         // what no index knows
+	render      func(v *view, r resource.Row) (obj, error) // the same for all lists of the kind, and of nothing but its arguments
 }
 
 // page reads one page of the rows with a key, or of all if key is "".
@@ -196,17 +196,26 @@ func (c *call) list(q query) (obj, error) {
 		} else if more {
 			rows = rows[:l.limit]
 		}
-		data := make([]any, 0, len(rows))
-		for _, r := range rows {
-			o, err := q.render(v, r)
-			if err != nil {
-				return err
-			}
-			data = append(data, o)
-		}
-		out["data"], out["has_more"] = data, more
-		return c.expandAll(v, data...)
+		out["has_more"] = more
+		out["data"], err = c.objects(v, q, rows)
+		return err
 	})
+}
+
+// objects renders the rows of a page.
+func (c *call) objects(v *view, q query, rows []resource.Row) ([]any, error) {
+	if len(c.expand) == 0 {
+		return c.api.rendered.page(v, rows, q.render)
+	}
+	data := make([]any, 0, len(rows))
+	for _, r := range rows {
+		o, err := q.render(v, r)
+		if err != nil {
+			return nil, err
+		}
+		data = append(data, o)
+	}
+	return data, c.expandAll(v, data...)
 }
 
 // place moves a window to a cursor. That a cursor exists is checked before that
