@@ -133,7 +133,8 @@ func (s *Shop) inWorld(fn func(http.ResponseWriter, *http.Request, *world) error
 			return
 		}
 		if err := fn(w, r, s.world(name)); err != nil {
-			s.Log.Warn("demo shop", "path", r.URL.Path, "error", err)
+			// Not the path: the visitor's name is the key of their account.
+			s.Log.Warn("demo shop", "page", r.Pattern, "error", err)
 			s.render(w, http.StatusBadGateway, "oops.html", map[string]any{"World": name, "Error": err.Error()})
 		}
 	}

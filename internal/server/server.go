@@ -291,14 +291,16 @@ func surface(path string) string {
 	return "other"
 }
 
-// loggable hides the token of a hosted page or a link, which is a credential.
-func loggable(path string) string {
-	for _, p := range []string{"/pay/", "/connect/", stripe.LinksPath} {
-		if strings.HasPrefix(path, p) && !strings.HasPrefix(path, p+"assets/") {
+// loggable hides what is a credential: the token of a hosted page or a link, and
+// the name of a visitor's shop, which is the key of its account.
+func loggable(asked string) string {
+	clean := path.Clean(asked) // a slash too many names nothing, and shows no less
+	for _, p := range []string{"/pay/", "/connect/", "/demo/w/", stripe.LinksPath} {
+		if strings.HasPrefix(clean, p) && !strings.HasPrefix(clean, p+"assets/") {
 			return p + "[hidden]"
 		}
 	}
-	return path
+	return asked
 }
 
 type metrics struct {

@@ -611,10 +611,18 @@ func TestSecretsAreNotLogged(t *testing.T) {
 	open := w.alma(pi)
 	w.decideAt(page(open), "authorize")
 	w.fails(w.confirmed(pi, almaData...), 400, "payment_intent_unexpected_state", "payment_method")
+	shop := keys.Random(24)
+	for _, path := range []string{"/demo/w/" + shop + "/", "//pay/" + page(open)[strings.LastIndexByte(page(open), '/')+1:]} {
+		res, err := http.Get(hs.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+	}
 	hs.Close()
 	_, tail, _ := strings.Cut(secret, "_secret_")
 	token := page(open)[strings.LastIndexByte(page(open), '/')+1:]
-	for what, hidden := range map[string]string{"the client secret": tail, "a card number": "4111", "a page's token": token, "the key": strings.TrimPrefix(w.key, "sk_test_")} {
+	for what, hidden := range map[string]string{"the client secret": tail, "a card number": "4111", "a page's token": token, "the key of a visitor's shop": shop, "the key": strings.TrimPrefix(w.key, "sk_test_")} {
 		if strings.Contains(log.String(), hidden) {
 			t.Errorf("the log has %s", what)
 		}
