@@ -34,13 +34,13 @@ func demoCheckout(w *world, b *tab) {
 	shelf := eval[string](b, `location.href`)
 	for method, pay := range map[string]func(frame){
 		"alma": func(f frame) {
-			f.click(`[data-value="alma"]`)
+			f.choose("alma")
 			b.pay()
 			b.arrive(w.api + "/pay/")
 			b.do("authorize", chromedp.Click(chromedp.CSS(`button[value="authorize"]`)))
 		},
 		"card": func(f frame) {
-			f.click(`[data-value="card"]`)
+			f.choose("card")
 			f.card("4000002760003184")
 			b.picture("demo-checkout")
 			b.pay()

@@ -76,7 +76,7 @@ func alma(w *world, b *tab) {
 		intent, address := w.serve(checkout{link: true})
 		b.open(address)
 		f := b.paymentElement()
-		f.click(`[data-value="alma"]`)
+		f.choose("alma")
 		b.until(`happened.some(h => h.name === "change" && h.event.complete && h.event.value.type === "alma")`)
 		b.pay()
 		b.arrive(w.api + "/pay/")
@@ -104,7 +104,7 @@ func alma(w *world, b *tab) {
 			w.t.Errorf("the Element says %q", text)
 		}
 		b.picture("payment-element-after-decline")
-		f.click(`[data-value="alipay"]`)
+		f.choose("alipay")
 		f.until(`!document.querySelector("[data-alert]")`)
 		b.pay()
 		b.arrive(w.api + "/pay/")
@@ -119,7 +119,7 @@ func alma(w *world, b *tab) {
 func expired(w *world, b *tab) {
 	intent, address := w.serve(checkout{})
 	b.open(address)
-	b.paymentElement().click(`[data-value="alma"]`)
+	b.paymentElement().choose("alma")
 	b.pay()
 	b.arrive(w.api + "/pay/")
 	w.control("clock/advance", `{"seconds": 3700}`)
@@ -129,7 +129,7 @@ func expired(w *world, b *tab) {
 	b.open(address)
 	f := b.paymentElement()
 	f.until(`document.querySelector("[data-alert]").textContent.includes("expired")`)
-	f.click(`[data-value="card"]`)
+	f.choose("card")
 	f.card("4242424242424242")
 	b.pay()
 	b.arrive(w.shop.URL + "/order/123/complete")
@@ -153,7 +153,7 @@ func cards(w *world, b *tab) {
 	intent, address := w.serve(checkout{train: "v3", payment: `{layout: "tabs"}`})
 	b.open(address)
 	f := b.paymentElement()
-	f.click(`button[data-testid="card"][role="tab"]`)
+	f.choose("card")
 	b.pay()
 	if code := b.failed(); code != "incomplete_payment_details" {
 		w.t.Errorf("an empty form: %s", code)
@@ -195,7 +195,7 @@ func challenge(w *world, b *tab) {
 		intent, address := w.serve(checkout{})
 		b.open(address)
 		f := b.paymentElement()
-		f.click(`[data-value="card"]`)
+		f.choose("card")
 		f.card("4000002760003184")
 		b.pay()
 		overlay := b.drawn(`body > div > iframe[name^="__privateStripeFrame"]`,
@@ -236,7 +236,7 @@ func usable(w *world, b *tab) {
 	if code := b.failed(); code != "incomplete_payment_details" {
 		w.t.Errorf("nothing chosen: %s", code)
 	}
-	f.click(`[data-value="alma"]`)
+	f.choose("alma")
 	codes := eval[[]string](b, `(async () => {
 		const params = {elements, redirect: "if_required", confirmParams: {payment_method_data: {billing_details: {name: "A"}}}};
 		const all = await Promise.all([stripe.confirmPayment(params), stripe.confirmPayment(params)]);
@@ -313,7 +313,7 @@ func looks(w *world, b *tab) {
 	_, address := w.serve(checkout{appearance: `{variables: {colorPrimary: "rgb(1, 2, 3)", fontFamily: "serif;} body{display:none"}, rules: {".AccordionItem": {borderColor: "rgb(4, 5, 6)", background: "url(https://evil.example/)"}, "body": {display: "none"}}}`})
 	b.open(address)
 	f := b.paymentElement()
-	f.click(`[data-value="alma"]`)
+	f.choose("alma")
 	f.until(`getComputedStyle(document.querySelector(".AccordionItem")).borderTopColor === "rgb(4, 5, 6)"`)
 	f.until(`getComputedStyle(document.querySelector(".AccordionItem--selected .AccordionButton")).color === "rgb(1, 2, 3)"`)
 	if got := f.value(`getComputedStyle(document.body).display + getComputedStyle(document.querySelector(".AccordionItem")).backgroundImage`); got != "blocknone" {
@@ -332,7 +332,7 @@ func events(w *world, b *tab) {
 	if got, want := eval[string](b, `happened.map(h => h.name).join()`), "loaderstart,ready,availablepaymentmethodschange,change"; got != want {
 		w.t.Errorf("events %s, want %s", got, want)
 	}
-	f.click(`[data-value="card"]`)
+	f.choose("card")
 	f.fill(`input[name="number"]`, "4242")
 	b.until(`happened.some(h => h.name === "change" && !h.event.empty && h.event.value.type === "card")`)
 	got := eval[[]string](b, `happened.filter(h => h.name === "change").map(h => JSON.stringify(h.event))`)

@@ -117,7 +117,7 @@ func reactBindings(w *world, b *tab) {
 	mail := b.frame(`iframe[title="Secure email input frame"]`)
 	mail.fill(`input[name="email"]`, "jenny@example.com")
 	b.until(`window.email === "jenny@example.com"`)
-	f.click(`[data-value="card"]`)
+	f.choose("card")
 	b.until(`calls.change.join().endsWith("card")`)
 	b.do("too early", chromedp.Click(chromedp.CSS("#submit")))
 	b.until(`document.querySelector("#message").textContent !== ""`)

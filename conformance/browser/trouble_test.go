@@ -57,7 +57,7 @@ func lost(w *world, b *tab) {
 	intent, address := shop.serve(checkout{})
 	b.open(address)
 	f := b.paymentElement()
-	f.click(`[data-value="card"]`)
+	f.choose("card")
 	f.card("4242424242424242")
 
 	l.cut.Store(1)
@@ -90,7 +90,7 @@ func back(w *world, b *tab) {
 	intent, address := w.serve(checkout{})
 	b.open(address)
 	f := b.paymentElement()
-	f.click(`[data-value="alma"]`)
+	f.choose("alma")
 	// A browser that has kept the page shows it as it was: with a payment that
 	// is waiting for the customer to have left. The page is told that they are
 	// back, so that it can enable its button.
@@ -104,14 +104,14 @@ func back(w *world, b *tab) {
 	if code := b.failed(); code != "payment_intent_authentication_failure" {
 		w.t.Errorf("back on the page: %s", code)
 	}
-	f.click(`[data-value="card"]`)
-	f.click(`[data-value="alma"]`)
+	f.choose("card")
+	f.choose("alma")
 	b.pay()
 	b.arrive(w.api + "/pay/")
 	b.do("back", chromedp.NavigateBack())
 	b.arrive(address)
 	f = b.paymentElement()
-	f.click(`[data-value="alipay"]`)
+	f.choose("alipay")
 	b.pay()
 	b.arrive(w.api + "/pay/")
 	b.do("authorize", chromedp.Click(chromedp.CSS(`button[value="authorize"]`)))
@@ -149,7 +149,7 @@ func unknown(w *world, b *tab) {
 			continue
 		}
 		f := b.paymentElement()
-		f.click(`[data-value="alma"]`)
+		f.choose("alma")
 		b.pay()
 		if code := b.failed(); code != "payment_intent_unexpected_state" {
 			w.t.Errorf("%s: a canceled intent: %s", train, code)

@@ -214,7 +214,7 @@ func eval[T any](b *tab, script string) T {
 }
 
 // between are errors of a browser that is between two documents.
-var between = []string{"navigated or closed", "Cannot find context", "executionContextId"}
+var between = []string{"navigated or closed", "Cannot find context", "context was destroyed", "executionContextId"}
 
 // until waits until a script's value is true.
 func (b *tab) until(script string, opts ...chromedp.PollOption) {
@@ -287,6 +287,15 @@ func (f frame) until(script string) {
 func (f frame) click(selector string) {
 	f.t.Helper()
 	f.do("click "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.FromNode(f.node)))
+}
+
+// choose chooses a method in the Payment Element, and waits until the frame has
+// the height of what it shows now: what is clicked next has to stay in place.
+func (f frame) choose(method string) {
+	f.t.Helper()
+	control := `button[data-testid="` + method + `"]`
+	f.click(control)
+	f.until(`document.querySelector('` + control + `').matches("[aria-expanded=true], [aria-selected=true]") && Math.abs(document.body.getBoundingClientRect().height - innerHeight) <= 6`)
 }
 
 func (f frame) fill(selector, text string) {
