@@ -28,9 +28,9 @@ func scanResource(r Rows) (row resource.Row, err error) {
 }
 
 // decodeKeys reads what encodeKeys wrote. Every row that is read comes by here: where
-// nothing had to be escaped, the quotes around names and values, eight for each key,
-// are all there are.
+// nothing had to be escaped, the quotes are those around names and values.
 func decodeKeys(stored string) (keys []resource.Key, err error) {
+	const name, value = `{"Name":"`, `","Value":"`
 	if stored == "" {
 		return nil, nil
 	}
@@ -38,9 +38,14 @@ func decodeKeys(stored string) (keys []resource.Key, err error) {
 		err = json.Unmarshal([]byte(stored), &keys)
 		return keys, err
 	}
-	parts := strings.Split(stored, `"`)
-	for p := parts; len(p) > 8; p = p[8:] {
-		keys = append(keys, resource.Key{Name: p[3], Value: p[7]})
+	keys = make([]resource.Key, 0, strings.Count(stored, value))
+	for range cap(keys) {
+		var k resource.Key
+		stored = stored[1+len(name):] // past the bracket or the comma before it
+		k.Name, stored, _ = strings.Cut(stored, `"`)
+		k.Value, stored, _ = strings.Cut(stored[len(value)-1:], `"`)
+		stored = stored[1:] // past the brace
+		keys = append(keys, k)
 	}
 	return keys, nil
 }
