@@ -72,15 +72,16 @@ func appendValue(b []byte, v any, depth int) []byte {
 	case float64:
 		return strconv.AppendFloat(b, v, 'f', -1, 64)
 	case obj:
-		return appendObject(b, v, depth)
+		kind, _ := v["object"].(string)
+		return appendObject(b, v, kind, depth)
 	case map[string]any:
-		return appendObject(b, v, depth)
+		return appendObject(b, v, "", depth)
 	case map[string]string:
 		o := make(obj, len(v))
 		for k, s := range v {
 			o[k] = s
 		}
-		return appendObject(b, o, depth)
+		return appendObject(b, o, "", depth)
 	case raw:
 		return append(b, v...)
 	case []any:
@@ -118,38 +119,89 @@ func newline(b []byte, depth int) []byte {
 	return b
 }
 
-func appendObject(b []byte, o obj, depth int) []byte {
+// appendObject writes an object. Its type is "" where others than renderers may have
+// named its members.
+func appendObject(b []byte, o obj, kind string, depth int) []byte {
 	if len(o) == 0 {
 		return append(b, '{', '}')
 	}
-	b = append(b, '{')
-	first := true
-	field := func(k string) {
-		if !first {
-			b = append(b, ',')
-		}
-		first = false
-		b = newline(b, deeper(depth))
-		b = appendString(b, k)
-		b = append(b, ':', ' ')
-		b = appendValue(b, o[k], deeper(depth))
-	}
-	for _, k := range [...]string{"id", "object"} {
-		if _, ok := o[k]; ok {
-			field(k)
-		}
-	}
-	keys := make([]string, 0, 48) // more than most objects have, so that they stay on the stack
-	for k := range o {
-		if k != "id" && k != "object" {
+	begin := len(b)
+	b, all := appendMembers(b, o, orders.of(kind), depth)
+	if !all {
+		keys := make([]string, 0, 48) // more than most objects have, so that they stay on the stack
+		for k := range o {
 			keys = append(keys, k)
 		}
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		field(k)
+		sortKeys(keys)
+		orders.learn(kind, keys)
+		b, _ = appendMembers(b[:begin], o, keys, depth)
 	}
 	return append(newline(b, depth), '}')
+}
+
+// appendMembers writes the members of an object in an order of keys, some of which
+// it need not have. It reports whether that was all of them.
+func appendMembers(b []byte, o obj, keys []string, depth int) (_ []byte, all bool) {
+	inside := deeper(depth)
+	n := 0
+	for _, k := range keys {
+		v, ok := o[k]
+		if !ok {
+			continue
+		}
+		b = append(b, "{,"[min(n, 1)])
+		n++
+		b = newline(b, inside)
+		b = appendString(b, k)
+		b = append(b, ':', ' ')
+		b = appendValue(b, v, inside)
+	}
+	return b, n == len(o)
+}
+
+// sortKeys puts id first, object second, and the others in alphabetical order.
+func sortKeys(keys []string) {
+	rest := keys
+	for _, first := range [...]string{"id", "object"} {
+		if i := slices.Index(rest, first); i >= 0 {
+			rest[0], rest[i] = rest[i], rest[0]
+			rest = rest[1:]
+		}
+	}
+	slices.Sort(rest)
+}
+
+// orders remembers which keys objects of a type have, in order: sorting those of
+// each object takes as long as writing them.
+var orders keyOrders
+
+type keyOrders struct{ known sync.Map } // type of object → []string
+
+// keysMax is more than any type has.
+const keysMax = 128
+
+// of returns the keys that objects of a type were seen with.
+func (ks *keyOrders) of(kind string) []string {
+	keys, _ := ks.known.Load(kind)
+	order, _ := keys.([]string)
+	return order
+}
+
+// learn adds keys to those of a type that has a name of its own.
+func (ks *keyOrders) learn(kind string, keys []string) {
+	if _, named := expandable[kind]; !named {
+		return
+	}
+	all := slices.Clone(ks.of(kind))
+	for _, k := range keys {
+		if !slices.Contains(all, k) {
+			all = append(all, k)
+		}
+	}
+	if len(all) <= keysMax {
+		sortKeys(all)
+		ks.known.Store(kind, all)
+	}
 }
 
 func appendList(b []byte, l []any, depth int) []byte {

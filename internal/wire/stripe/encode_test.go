@@ -1,0 +1,42 @@
+package stripe
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestKeyOrder encodes objects of a type with ever other members: id and object
+// first, the others in alphabetical order, none lost; and none is remembered that a
+// merchant named. Nothing else is rendered with this type.
+func TestKeyOrder(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		o    any
+		want string
+	}{
+		{obj{"object": "invoice_settings", "b": 1, "id": "x"}, `{"id": "x","object": "invoice_settings","b": 1}`},
+		{obj{"object": "invoice_settings", "a": nil, "id": "x"}, `{"id": "x","object": "invoice_settings","a": null}`},
+		{obj{"object": "invoice_settings", "c": true, "b": 1, "aa": 2}, `{"object": "invoice_settings","aa": 2,"b": 1,"c": true}`},
+		{obj{"object": "invoice_settings"}, `{"object": "invoice_settings"}`},
+		{obj{"z": obj{}, "id": 1, "a": []any{}}, `{"id": 1,"a": [],"z": {}}`},
+		{map[string]string{"object": "invoice_settings", "mine": "1", "id": "2"}, `{"id": "2","object": "invoice_settings","mine": "1"}`},
+		{obj{"object": map[string]string{"object": "invoice_settings"}, "k": 1}, `{"object": {"object": "invoice_settings"},"k": 1}`},
+	} {
+		for range 2 {
+			if got := string(encodeCompact(c.o)); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		}
+	}
+	if known := strings.Join(orders.of("invoice_settings"), " "); known != "id object a aa b c" {
+		t.Errorf("remembered %s", known)
+	}
+	many := obj{"object": "invoice_settings"}
+	for i := range 2 * keysMax {
+		many[fmt.Sprintf("k%03d", i)] = i
+	}
+	if got := encodeCompact(many); strings.Count(string(got), ":") != len(many) || len(orders.of("invoice_settings")) > keysMax {
+		t.Errorf("of %d members: %s", len(many), got)
+	}
+}
