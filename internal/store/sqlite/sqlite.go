@@ -26,7 +26,7 @@ const readersMax = 8
 // the others can. Commits are synced by us, checkpoints and the start of a new
 // log by SQLite.
 var pragmas = []string{
-	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "wal_autocheckpoint(4000)",
+	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "wal_autocheckpoint(1000)",
 	"temp_store(MEMORY)", "cache_size(-16000)",
 }
 
