@@ -24,7 +24,7 @@ func TestBrowser(t *testing.T) {
 	browser := newBrowser(t)
 	for name, run := range map[string]func(*world, *tab){
 		"Source": source, "DemoAlipay": demoAlipay, "DemoCheckout": demoCheckout, "Keyboard": keyboard, "Alma": alma, "Expired": expired, "Cards": cards, "Challenge": challenge, "Usable": usable,
-		"Limits": limits, "Looks": looks, "Events": events, "Lost": lost, "Back": back, "Unknown": unknown, "Samples": samples, "Deferred": deferred, "Strict": strict, "Stranger": stranger, "Loaders": loaders, "React": reactBindings,
+		"Limits": limits, "Looks": looks, "Events": events, "Lost": lost, "Back": back, "Unknown": unknown, "Setup": setup, "Samples": samples, "Deferred": deferred, "Strict": strict, "Stranger": stranger, "Loaders": loaders, "React": reactBindings,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
