@@ -68,8 +68,9 @@ func cloned(p merchant.Profile) merchant.Profile {
 // transaction is undone, or when somebody else turns out to have written.
 type Memory struct{ merchants map[int64]merchant.Merchant }
 
-// memoryMax bounds how many merchants are kept.
-const memoryMax = 1024
+// memoryMax bounds how many merchants are kept: more than a server has in use at
+// a time, since all are forgotten when there are more.
+const memoryMax = 1 << 14
 
 // Forget empties the memory.
 func (m *Memory) Forget() { clear(m.merchants) }
