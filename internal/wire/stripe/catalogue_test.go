@@ -95,6 +95,8 @@ var catalogue = []row{
 	{"integer", posts("/v1/charges", "amount", "abc"), 400, "", "parameter_invalid_integer", "amount", says("Invalid integer: abc")},
 	{"integer with decimals", posts("/v1/charges", "amount", "1099.0"), 400, "", "parameter_invalid_integer", "amount", says("Invalid integer: 1099.0")},
 	{"boolean", posts("/v1/webhook_endpoints", "url", "http://localhost:1/", "enabled_events[]", "*", "connect", "1"), 400, "", "", "connect", says("Invalid boolean: 1")},
+	{"long string", posts("/v1/customers", "name", strings.Repeat("é", 257)), 400, "", "", "name",
+		says("Invalid string: %s…; must be at most 256 characters, but it is 257 characters long", strings.Repeat("é", 20))},
 	{"string got a hash", posts("/v1/customers", "name[first]", "Ann"), 400, "", "", "name", says(`Invalid string: {"first":"Ann"}`)},
 	{"array", posts("/v1/webhook_endpoints", "url", "http://localhost:1/", "enabled_events", "charge.succeeded"), 400, "", "", "enabled_events", says("Invalid array")},
 	{"object", posts("/v1/customers", "address", "1 Road"), 400, "", "", "address", says("Invalid object")},

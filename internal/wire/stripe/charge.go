@@ -83,23 +83,13 @@ func cutRoute(route string) (method, path string, ok bool) { return strings.Cut(
 
 // decode reads the parameters a charge keeps and that an update may change.
 func (b *chargeBody) decode(p form.Value) error {
-	for _, f := range []struct {
-		name string
-		to   *string
-		max  int
-	}{{"description", &b.Description, 40000}, {"receipt_email", &b.ReceiptEmail, 0}, {"transfer_group", &b.TransferGroup, 0}} {
-		s, set, err := text(p.Get(f.name), f.name, f.max)
-		if err != nil {
-			return err
-		}
-		if set {
-			*f.to = s
-		}
+	err := keepTexts(p, keptText{"description", &b.Description, 40000}, keptText{"receipt_email", &b.ReceiptEmail, 0}, keptText{"transfer_group", &b.TransferGroup, 0})
+	if err != nil {
+		return err
 	}
-	if b.ReceiptEmail != "" && !strings.Contains(b.ReceiptEmail, "@") {
-		return invalid("email_invalid", "receipt_email", "Invalid email address: %s", b.ReceiptEmail)
+	if err := receiptEmail(b.ReceiptEmail); err != nil {
+		return err
 	}
-	var err error
 	if b.Metadata, err = metadata(p.Get("metadata"), b.Metadata); err != nil {
 		return err
 	}

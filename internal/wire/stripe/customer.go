@@ -61,18 +61,9 @@ func (b *customerBody) decode(p form.Value, version string) error {
 	if !since(version, versionShortDescription) {
 		descriptionMax = 5000
 	}
-	for _, f := range []struct {
-		name string
-		to   *string
-		max  int
-	}{{"name", &b.Name, 256}, {"email", &b.Email, 512}, {"phone", &b.Phone, 20}, {"description", &b.Description, descriptionMax}, {"business_name", &b.Business, 150}, {"individual_name", &b.Individual, 150}} {
-		s, set, err := text(p.Get(f.name), f.name, f.max)
-		if err != nil {
-			return err
-		}
-		if set {
-			*f.to = s
-		}
+	if err := keepTexts(p, keptText{"name", &b.Name, 256}, keptText{"email", &b.Email, 512}, keptText{"phone", &b.Phone, 20},
+		keptText{"description", &b.Description, descriptionMax}, keptText{"business_name", &b.Business, 150}, keptText{"individual_name", &b.Individual, 150}); err != nil {
+		return err
 	}
 	if b.Email != "" && !strings.Contains(b.Email, "@") && since(version, versionCheckedEmail) {
 		return invalid("email_invalid", "email", "Invalid email address: %s", b.Email)

@@ -52,6 +52,15 @@ func members(v form.Value, name string, names ...string) error {
 	return nil
 }
 
+// beginning is what a message shows of a text that is too long.
+func beginning(s string) string {
+	const shown = 20 // characters
+	if r := []rune(s); len(r) > shown {
+		return string(r[:shown])
+	}
+	return s
+}
+
 // text reads a string. Missing and empty both give "", with set telling whether
 // the parameter was there. max is in characters, 0 for 5000.
 func text(v form.Value, name string, max int) (s string, set bool, err error) {
@@ -67,9 +76,38 @@ func text(v form.Value, name string, max int) (s string, set bool, err error) {
 		max = 5000
 	}
 	if n := utf8.RuneCountInString(s); n > max {
-		return "", true, invalid("", name, "Invalid string: %s…; must be at most %d characters, but it is %d characters long", s[:min(len(s), 20)], max, n)
+		return "", true, invalid("", name, "Invalid string: %s…; must be at most %d characters, but it is %d characters long", beginning(s), max, n)
 	}
 	return s, true, nil
+}
+
+// keptText is a string parameter and where it is kept. max is as in text.
+type keptText struct {
+	name string
+	to   *string
+	max  int
+}
+
+// keepTexts keeps the parameters that are there.
+func keepTexts(p form.Value, all ...keptText) error {
+	for _, f := range all {
+		s, set, err := text(p.Get(f.name), f.name, f.max)
+		if err != nil {
+			return err
+		}
+		if set {
+			*f.to = s
+		}
+	}
+	return nil
+}
+
+// receiptEmail checks where a receipt is to go.
+func receiptEmail(s string) error {
+	if s != "" && !strings.Contains(s, "@") {
+		return invalid("email_invalid", "receipt_email", "Invalid email address: %s", s)
+	}
+	return nil
 }
 
 // must reads a string that cannot be empty or missing.

@@ -222,23 +222,13 @@ func (b *methodChoice) decodeFilters(p form.Value) error {
 
 // decodeDetails reads what may change in every status but canceled.
 func (b *intentBody) decodeDetails(p form.Value) error {
-	for _, f := range []struct {
-		name string
-		to   *string
-		max  int
-	}{{"description", &b.Description, 1000}, {"receipt_email", &b.ReceiptEmail, 512}, {"transfer_group", &b.TransferGroup, 0}} {
-		s, set, err := text(p.Get(f.name), f.name, f.max)
-		if err != nil {
-			return err
-		}
-		if set {
-			*f.to = s
-		}
+	err := keepTexts(p, keptText{"description", &b.Description, 1000}, keptText{"receipt_email", &b.ReceiptEmail, 512}, keptText{"transfer_group", &b.TransferGroup, 0})
+	if err != nil {
+		return err
 	}
-	if b.ReceiptEmail != "" && !strings.Contains(b.ReceiptEmail, "@") {
-		return invalid("email_invalid", "receipt_email", "Invalid email address: %s", b.ReceiptEmail)
+	if err := receiptEmail(b.ReceiptEmail); err != nil {
+		return err
 	}
-	var err error
 	if b.Metadata, err = metadata(p.Get("metadata"), b.Metadata); err != nil {
 		return err
 	}
