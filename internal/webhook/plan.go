@@ -61,6 +61,7 @@ func Plan(t Tx, front, event string, d store.Delivery) error {
 		return err
 	}
 	if rule.Do == race.Repeat {
+		pl.Always = true // a repeat may overtake it
 		for i := range rule.Count - 1 {
 			due := d.Created.Add(time.Duration(i+1) * rule.Delay())
 			if err := t.Job(fmt.Sprintf("repeat:%s:%d", d.ID, i+1), Job, due, Payload{Front: front, Delivery: d.ID, Manual: true}); err != nil {

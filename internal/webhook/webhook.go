@@ -75,6 +75,8 @@ type Payload struct {
 	Front    string `json:"front"`
 	Delivery string `json:"delivery"`
 	Manual   bool   `json:"manual,omitempty"`
+	// Always has the attempt made even if another one has been accepted already.
+	Always bool `json:"always,omitempty"`
 	// With are deliveries to be attempted at the same instant. One that is named
 	// again gets another attempt, like a manual one.
 	With []string `json:"with,omitempty"`
@@ -114,7 +116,7 @@ func (d *Deliverer) Deliver(ctx context.Context, j store.Job) error {
 		return fmt.Errorf("job %s: front %q is not running", j.ID, pl.Front)
 	}
 	wall := d.Clock.Now()
-	tries := []*try{{delivery: pl.Delivery, manual: pl.Manual}}
+	tries := []*try{{delivery: pl.Delivery, manual: pl.Manual, always: pl.Always}}
 	for _, id := range pl.With {
 		again := slices.ContainsFunc(tries, func(t *try) bool { return t.delivery == id })
 		tries = append(tries, &try{delivery: id, manual: again})
@@ -175,6 +177,7 @@ func (d *Deliverer) Now(ctx context.Context, merchantID int64, delivery string, 
 type try struct {
 	delivery string
 	manual   bool
+	always   bool
 	live     bool // of a live merchant
 	call     Call
 	goes     bool // there is something to deliver and somebody to deliver it to
@@ -184,7 +187,7 @@ type try struct {
 
 func (t *try) prepare(r store.Reader, m merchant.Merchant, front Front, wall time.Time) error {
 	dv, err := r.Delivery(t.delivery)
-	if err == nil && (dv.State != Delivered || t.manual) {
+	if err == nil && (dv.State != Delivered || t.manual || t.always) {
 		t.call, t.goes, err = front.Prepare(r, dv, wall)
 	}
 	if errors.Is(err, store.ErrNotFound) {
