@@ -201,7 +201,6 @@ func challenge(w *world, b *tab) {
 		overlay := b.drawn(`body > div > iframe[name^="__privateStripeFrame"]`,
 			`location.pathname.endsWith("/three-ds-2-challenge") && document.querySelector("iframe#challengeFrame")?.src`)
 		if c.press == "" {
-			b.picture("dev-close")
 			overlay.click(".ChallengeClose")
 		} else {
 			bank := b.drawn("iframe#challengeFrame", `document.querySelector("#test-source-fail-3ds")`, overlay)

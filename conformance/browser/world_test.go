@@ -268,7 +268,10 @@ func (b *tab) frame(selector string, within ...frame) frame {
 // paymentElement is the frame of the Payment Element when it has been drawn.
 func (b *tab) paymentElement() frame {
 	b.t.Helper()
-	return b.drawn(`iframe[src*="elements-inner-payment"]`, `document.querySelector(".Tab, .AccordionItem, .AccordionButton")`)
+	f := b.drawn(`iframe[src*="elements-inner-payment"]`, `document.querySelector(".Tab, .AccordionItem, .AccordionButton")`)
+	b.until(`!document.querySelector("[data-skeleton]")`)
+	f.until(settled)
+	return f
 }
 
 // drawn finds a frame when a script in it has become true. It is looked for
@@ -289,13 +292,16 @@ func (f frame) click(selector string) {
 	f.do("click "+selector, chromedp.Click(chromedp.CSS(selector), chromedp.FromNode(f.node)))
 }
 
+// settled says that a frame is as high as what it shows, so that nothing moves.
+const settled = `Math.abs(document.body.getBoundingClientRect().height - innerHeight) <= 6`
+
 // choose chooses a method in the Payment Element, and waits until the frame has
 // the height of what it shows now: what is clicked next has to stay in place.
 func (f frame) choose(method string) {
 	f.t.Helper()
 	control := `button[data-testid="` + method + `"]`
 	f.click(control)
-	f.until(`document.querySelector('` + control + `').matches("[aria-expanded=true], [aria-selected=true]") && Math.abs(document.body.getBoundingClientRect().height - innerHeight) <= 6`)
+	f.until(`document.querySelector('` + control + `').matches("[aria-expanded=true], [aria-selected=true]") && ` + settled)
 }
 
 func (f frame) fill(selector, text string) {
