@@ -11,10 +11,13 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ducatpay/ducat/internal/store"
 )
 
 // integration is a shop: it has an order, sells it by a charge, and hears of it
@@ -635,4 +638,34 @@ func TestRaceLive(t *testing.T) {
 	if status, o := live.controlAny("POST", "race", `{"rules": [{"on": "call", "do": "cut"}]}`); status != 400 || o["error"].(object)["code"] != "live_account" {
 		t.Errorf("%d %v", status, o)
 	}
+}
+
+// TestRaceRepeatOvertakes makes the repeat of a message arrive, and be accepted,
+// before the message itself, which has to arrive all the same.
+func TestRaceRepeatOvertakes(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		hook := newReceiver(t)
+		w.must(w.post("/v1/webhook_endpoints", "url", hook.URL, "enabled_events[]", "source.failed"))
+		w.race(`{"rules": [{"on": "webhook", "do": "repeat"}]}`)
+		w.decide(w.source(), "decline")
+		at := w.clock.Now()
+		jobs, _, err := w.store.ClaimMerchantJobs(t.Context(), w.merchantID(), at.Add(time.Minute), at, time.Minute, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var order []string
+		slices.SortFunc(jobs, func(a, b store.Job) int { return strings.Compare(b.ID, a.ID) })
+		for _, j := range jobs {
+			kind, _, _ := strings.Cut(j.ID, ":")
+			order = append(order, kind)
+			w.srv.Runner.Do(t.Context(), j)
+		}
+		if !slices.Equal(order, []string{"repeat", "deliver"}) {
+			t.Fatalf("the jobs were %v", order)
+		}
+		if got := hook.all(); len(got) != 2 {
+			t.Errorf("the message arrived %d times, want twice", len(got))
+		}
+	})
 }
