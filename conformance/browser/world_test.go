@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/ducatpay/ducat/internal/browsertest"
 	"github.com/ducatpay/ducat/internal/servertest"
 )
 
@@ -121,32 +121,11 @@ func (w *world) do(r *http.Request) map[string]any {
 	return out
 }
 
-// newBrowser starts Chromium with flags beside the usual ones.
+// newBrowser starts Chromium with flags beside the usual ones. A page that is
+// shown again as it was would not survive the tests' way of looking into frames.
 func newBrowser(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		const missing = "CHROMIUM IS MISSING: no browser has loaded the library (apt-get install -y chromium)"
-		if os.Getenv("CI") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append([]chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true), chromedp.Flag("hide-scrollbars", true), chromedp.Flag("accept-lang", "en"),
-		// The tests' way of looking into frames does not survive a page that is
-		// shown again as it was.
-		chromedp.Flag("disable-back-forward-cache", true),
-	}, flags...)...)
-	t.Cleanup(stop)
-	browser, stopBrowser := chromedp.NewContext(allocator)
-	t.Cleanup(stopBrowser)
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatalf("start chromium: %v", err)
-	}
-	return browser
+	return browsertest.New(t, append(flags, chromedp.Flag("disable-back-forward-cache", true))...)
 }
 
 // tab is a page being looked at. What it says on its console and what goes wrong

@@ -15,20 +15,20 @@ import (
 // Deadline bounds a hung browser; no step waits for it when things work.
 const Deadline = time.Minute
 
-// New starts Chromium. The host payer.test leads to this machine, so that tests
+// New starts Chromium, with flags beside the usual ones. The host payer.test leads to this machine, so that tests
 // can see pages over plain HTTP as on a host that is not local. Without Chromium
 // the test is skipped, and in CI it fails.
-func New(t *testing.T) context.Context {
+func New(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		const missing = "CHROMIUM IS MISSING: the payer's pages were not seen by any browser (apt-get install -y chromium)"
+		const missing = "CHROMIUM IS MISSING: no page was seen by any browser (apt-get install -y chromium)"
 		if os.Getenv("CI") != "" {
 			t.Fatal(missing)
 		}
 		t.Skip(missing)
 	}
-	allocator, stopAllocator := chromedp.NewExecAllocator(t.Context(),
+	allocator, stopAllocator := chromedp.NewExecAllocator(t.Context(), append([]chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true),
@@ -38,7 +38,7 @@ func New(t *testing.T) context.Context {
 		chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("accept-lang", "en"),
 		chromedp.Flag("host-resolver-rules", "MAP payer.test 127.0.0.1"),
-	)
+	}, flags...)...)
 	t.Cleanup(stopAllocator)
 	browser, stopBrowser := chromedp.NewContext(allocator)
 	t.Cleanup(stopBrowser)

@@ -48,7 +48,7 @@ type Handler struct {
 	style asset
 
 	mu      sync.Mutex
-	library map[string]asset // by release train and origin
+	library map[string]asset // by release train
 }
 
 // asset is content in both forms it is sent in.
@@ -157,19 +157,17 @@ func serve(w http.ResponseWriter, r *http.Request, a asset, contentType, cache s
 	_, _ = w.Write(body)
 }
 
-// librariesMax bounds what is remembered of trains and origins that were asked
-// for; there are six trains and a handful of names a server is known by.
+// librariesMax bounds what is remembered of trains that were asked for: any word
+// is one, and six are known.
 const librariesMax = 64
 
 func (h *Handler) serveLibrary(w http.ResponseWriter, r *http.Request, train string) {
-	origin := h.o.BaseURL
-	key := train + " " + origin
 	h.mu.Lock()
-	a, ok := h.library[key]
+	a, ok := h.library[train]
 	if !ok {
-		a = pack(wrap(libraryJS, map[string]any{"train": train, "origin": origin, "build": h.build}))
+		a = pack(wrap(libraryJS, map[string]any{"train": train, "origin": h.o.BaseURL, "build": h.build}))
 		if len(h.library) < librariesMax {
-			h.library[key] = a
+			h.library[train] = a
 		}
 	}
 	h.mu.Unlock()

@@ -1,4 +1,4 @@
-import { IntegrationError, failure, validation, type StripeError } from "../shared/errors";
+import { IntegrationError, failure, type StripeError } from "../shared/errors";
 import { call, parseSecret, readIntent, type Api } from "../shared/net";
 import type { Session } from "../shared/protocol";
 import { next, since, train, warn } from "./env";
@@ -275,9 +275,5 @@ export class Group {
       return failure("invalid_request_error", undefined, `The ${field} given to stripe.elements() (${String(want)}) does not match the intent's (${String(got)}).`);
     }
     return undefined;
-  }
-
-  _incomplete(): StripeError {
-    return validation("incomplete_payment_details", "Please complete your payment details.");
   }
 }

@@ -28,10 +28,19 @@ const dashed = (name: string): string => name.replace(/^(Webkit|webkit|Moz|moz)/
 
 let sheet: CSSStyleSheet | undefined;
 let applied: string[] = [];
-let fontsSeen: { [source: string]: boolean } = {};
+const fontsSeen: { [source: string]: boolean } = {};
 
 function complain(text: string): void {
   console.warn(`[ducat] appearance: ${text}`);
+}
+
+/** Puts rules in place of those that were applied before. */
+function use(rules: string[]): void {
+  if (!sheet && "adoptedStyleSheets" in document) {
+    sheet = new CSSStyleSheet();
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  }
+  sheet?.replaceSync(rules.join("\n"));
 }
 
 /** Applies what a merchant chose. What is not understood is left out, and said. */
@@ -63,11 +72,7 @@ export function applyAppearance(appearance: any): void {
     const body = declarations(given[selectors]);
     if (good.length && body) rules.push(`${good.join(",")}{${body}}`);
   });
-  if (!sheet && "adoptedStyleSheets" in document) {
-    sheet = new CSSStyleSheet();
-    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-  }
-  sheet?.replaceSync(rules.join("\n"));
+  use(rules);
 }
 
 function declarations(styles: any): string {
@@ -123,13 +128,8 @@ export function applyFieldStyle(style: any): void {
       const inner = declarations(nested[pseudo]);
       if (inner && pseudo !== "::-ms-clear") rules.push(`${at}${pseudo}{${inner}}`);
     });
-    if (plain.iconColor && !dangerous.test(String(plain.iconColor))) rules.push(`.Line${state === "invalid" ? ".is-invalid" : ""} .Mark{color:${String(plain.iconColor)}}`);
   });
-  if (!sheet && "adoptedStyleSheets" in document) {
-    sheet = new CSSStyleSheet();
-    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-  }
-  sheet?.replaceSync(rules.join("\n"));
+  use(rules);
 }
 
 function split(styles: any): { plain: any; nested: any } {

@@ -1,5 +1,5 @@
 import type { StripeError } from "../shared/errors";
-import type { Ask, Init, Session, ToPage } from "../shared/protocol";
+import type { Init, Session, ToPage } from "../shared/protocol";
 
 /** What a frame shows, and what it can be asked. */
 export interface Part {
@@ -55,9 +55,4 @@ export class Changes {
     this.last = text;
     this.host.emit("change", payload);
   }
-  forget(): void {
-    this.last = "";
-  }
 }
-
-export type { Ask };
