@@ -55,6 +55,7 @@ class Shop(http.server.ThreadingHTTPServer):
     def __init__(self):
         shop = self
         self.heard = queue.Queue()
+        self.early = []  # heard, and not asked for yet
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
@@ -74,11 +75,17 @@ class Shop(http.server.ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def wait(self, keep):
-        """The first notification that keep wants; the others are dropped."""
+        """The first notification that keep wants. Others are kept for whoever
+        asks for them later: those about different payments come in any order."""
+        for early in self.early:
+            if keep(json.loads(early[2])):
+                self.early.remove(early)
+                return early
         while True:
-            path, headers, body = self.heard.get(timeout=PATIENCE)
-            if keep(json.loads(body)):
-                return path, headers, body
+            next_one = self.heard.get(timeout=PATIENCE)
+            if keep(json.loads(next_one[2])):
+                return next_one
+            self.early.append(next_one)
 
 
 class Ducat:

@@ -6,6 +6,8 @@ import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -20,6 +22,7 @@ final class Shop implements AutoCloseable {
   }
 
   private final BlockingQueue<Heard> heard = new LinkedBlockingQueue<>();
+  private final List<Heard> kept = new ArrayList<>(); // heard, and not asked for yet
   private final HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
 
   Shop() throws IOException {
@@ -43,8 +46,17 @@ final class Shop implements AutoCloseable {
     return "http://127.0.0.1:" + server.getAddress().getPort();
   }
 
-  /** Returns the first notification that is wanted; others are dropped. */
+  /**
+   * Returns the first notification that is wanted. Others are kept for whoever asks for them later:
+   * those about different payments come in any order.
+   */
   Heard await(Predicate<JsonObject> wanted) throws InterruptedException {
+    for (Heard early : kept) {
+      if (wanted.test(early.object())) {
+        kept.remove(early);
+        return early;
+      }
+    }
     while (true) {
       Heard next = heard.poll(60, TimeUnit.SECONDS);
       if (next == null) {
@@ -53,6 +65,7 @@ final class Shop implements AutoCloseable {
       if (wanted.test(next.object())) {
         return next;
       }
+      kept.add(next);
     }
   }
 
