@@ -170,6 +170,7 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 		Handler: srv.Handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: headerMax, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	hs.RegisterOnShutdown(srv.EndStreams)
 	if err := srv.Engine.PlanAnswers(ctx); err != nil {
 		return err
 	}

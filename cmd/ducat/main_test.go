@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -131,13 +132,49 @@ func TestServe(t *testing.T) {
 	if out, err := command(t, "verify", "--db", db); err != nil {
 		t.Errorf("verify beside the server: %q, %v", out, err)
 	}
+	ended := watchesOrder(t, base)
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("stopping: %v", err)
 	}
+	if err := <-ended; err != nil {
+		t.Errorf("the stream of an order ended with %v", err)
+	}
 	if !strings.Contains(log.String(), `"request_id":"`+h.Get("Request-Id")+`"`) {
 		t.Errorf("no log line with the request's id %s:\n%s", h.Get("Request-Id"), log.String())
 	}
+}
+
+// watchesOrder opens the stream of an order, which a server that stops does not
+// wait for. What it returns receives how the stream ended.
+func watchesOrder(t *testing.T, base string) <-chan error {
+	t.Helper()
+	order := `{"type":"redirect","order_id":"1","currency":"EUR","amount":100,"description":"x","customer":{"locale":"en_US"},"payment_options":{"redirect_url":"https://shop.example/"}}`
+	res, err := http.Post(base+"/v1/json/orders?api_key="+strings.Repeat("k", 40), "application/json", strings.NewReader(order))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var o struct {
+		Data struct {
+			Token  string `json:"events_token"`
+			Stream string `json:"events_stream_url"`
+		} `json:"data"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&o); err != nil || o.Data.Token == "" {
+		t.Fatalf("order: %d %+v %v", res.StatusCode, o, err)
+	}
+	stream, err := http.Get(o.Data.Stream + "?token=" + o.Data.Token)
+	if err != nil || stream.StatusCode != http.StatusOK {
+		t.Fatalf("stream: %v %v", stream, err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		defer stream.Body.Close()
+		_, err := io.Copy(io.Discard, stream.Body)
+		ended <- err
+	}()
+	return ended
 }
 
 // speaksTLS asks the server under a provider's name, trusting nothing but what

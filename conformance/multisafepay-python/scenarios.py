@@ -133,6 +133,18 @@ class Scenarios(Scenario):
         self.world.advance(3)
         self.world.hooks.wait(order.order_id, "void")
 
+    def test_events(self):
+        order = self.create()
+        events = self.world.sdk.get_event_manager()
+        told = []
+        with events.subscribe_order_events(order) as stream:
+            for event in stream:
+                told.append((event.event, event.data.status))
+                if len(told) == 1:
+                    self.assertEqual(event.data.order_id, order.order_id)
+                    self.world.pay(self.world.submit(order.payment_url, gateway="ALIPAY"))
+        self.assertEqual(told, [("session.order", "initialized"), ("session.order", "completed")])
+
     def test_lenient(self):
         for order_id in ["007", "1.50", "a b.c_d-é/茶", "0"]:
             description = "Tea & biscuits, café/茶 \"quoted\" <3"

@@ -38,6 +38,10 @@ func (Wall) Wait(ctx context.Context, d time.Duration, wake <-chan struct{}) {
 // for measuring durations to report, never for decisions about payments.
 func Since(start time.Time) time.Duration { return time.Since(start) }
 
+// Deadline returns the instant d from here on the machine's clock; it is for
+// limits of connections, which know no other clock.
+func Deadline(d time.Duration) time.Time { return time.Now().Add(d) }
+
 // Fake is a clock for tests: it stands still until moved.
 type Fake struct {
 	mu    sync.Mutex

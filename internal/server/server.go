@@ -78,10 +78,15 @@ type Server struct {
 	Runner  *job.Runner
 	Handler http.Handler
 
-	log     *slog.Logger
-	clock   clock.Clock
-	metrics *metrics
+	log        *slog.Logger
+	clock      clock.Clock
+	metrics    *metrics
+	endStreams func()
 }
+
+// EndStreams ends the answers that would not end by themselves, so that a server
+// which stops need not wait for their readers. It may be called twice.
+func (s *Server) EndStreams() { s.endStreams() }
 
 // New assembles a server on an open, migrated store.
 func New(s store.Store, c Config) *Server {
@@ -114,7 +119,7 @@ func New(s store.Store, c Config) *Server {
 		r.Handlers[kind] = ams.Run
 	}
 	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers
-	srv := &Server{Engine: e, Stripe: api, Antom: ams, Runner: r, log: c.Log, clock: c.Clock, metrics: m}
+	srv := &Server{Engine: e, Stripe: api, Antom: ams, Runner: r, log: c.Log, clock: c.Clock, metrics: m, endStreams: msp.DismissWatchers}
 	e.Deliver = func(ctx context.Context, msg engine.Message) { d.Now(ctx, msg.Merchant, msg.Delivery, r.Do) }
 	r.Handlers[stripe.JobClock], r.Handlers[stripe.JobClockEnd] = api.RunClock, api.RunClockEnd
 	api.Advance = func(ctx context.Context, merchantID int64, to time.Time) error {
@@ -127,7 +132,7 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle("/v1/", api)
 	mux.Handle("/v1", api)
 	mux.HandleFunc(stripe.LinksPath, api.ServeLink)
-	for _, p := range []string{multisafepay.Prefix, multisafepay.Prefix + "/", "/connect/", "/simulator/"} {
+	for _, p := range []string{multisafepay.Prefix, multisafepay.Prefix + "/", multisafepay.EventsPrefix, multisafepay.EventsPrefix + "/", "/connect/", "/simulator/"} {
 		mux.Handle(p, msp)
 	}
 	mux.Handle("/ams/", ams)
@@ -185,7 +190,12 @@ func uncleaned(mux, api, msp, ams http.Handler) http.Handler {
 
 // ofMultiSafepay reports whether a path is below that API's.
 func ofMultiSafepay(path string) bool {
-	return path == multisafepay.Prefix || strings.HasPrefix(path, multisafepay.Prefix+"/")
+	for _, p := range []string{multisafepay.Prefix, multisafepay.EventsPrefix} {
+		if path == p || strings.HasPrefix(path, p+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }
@@ -204,7 +214,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("Ducat is running. Point an SDK at this address; the README has a walk-through.\n\n" +
-		"  /v1/…          Stripe API\n  /v1/json/…     MultiSafepay API\n  /ams/…         Antom API\n  /pay/…         the payer's pages\n  /_ducat/v1/…   control API (clock, scripts, deliveries)\n  /metrics /healthz /readyz\n"))
+		"  /v1/…          Stripe API\n  /v1/json/…     MultiSafepay API (/events/ for its streams)\n  /ams/…         Antom API\n  /pay/…         the payer's pages\n  /_ducat/v1/…   control API (clock, scripts, deliveries)\n  /metrics /healthz /readyz\n"))
 }
 
 // recovered turns a broken invariant into a loud record and an internal error.
@@ -283,7 +293,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 
 // surface names the part of the server a path belongs to.
 func surface(path string) string {
-	for _, p := range []string{multisafepay.Prefix, "/v1", "/ams", "/_ducat", "/pay", "/connect", "/simulator", "/metrics", "/healthz", "/readyz"} {
+	for _, p := range []string{multisafepay.Prefix, "/v1", "/ams", "/_ducat", "/pay", multisafepay.EventsPrefix, "/connect", "/simulator", "/metrics", "/healthz", "/readyz"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			return p[1:]
 		}

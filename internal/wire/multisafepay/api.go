@@ -47,7 +47,8 @@ type Config struct {
 	Sandbox bool   // any well-formed key is a world of its own
 }
 
-// API serves /v1/json, and the payer's pages under /connect/ and /simulator/.
+// API serves /v1/json, /events/, and the payer's pages under /connect/ and
+// /simulator/.
 type API struct {
 	engine *engine.Engine
 	worlds *engine.Worlds
@@ -57,11 +58,13 @@ type API struct {
 	pages  http.Handler
 	serial atomic.Uint64 // of PSP ids
 	opened engine.Opened[principal]
+
+	watchers *watchers
 }
 
 // New returns the API. The caller registers it with the engine as a front.
 func New(e *engine.Engine, w *engine.Worlds, c Config, log *slog.Logger) *API {
-	a := &API{engine: e, worlds: w, config: c, log: log}
+	a := &API{engine: e, worlds: w, config: c, log: log, watchers: newWatchers()}
 	a.routes = a.endpoints()
 	a.pages = a.pageRoutes()
 	start, _ := strconv.ParseUint(digitsOf(e.IDs.Random(12)), 10, 64)
@@ -112,11 +115,14 @@ type page struct{ data, pager any }
 
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !strings.HasPrefix(r.URL.Path, Prefix) {
+	switch {
+	case strings.HasPrefix(r.URL.Path, Prefix):
+		a.serve(w, r)
+	case strings.HasPrefix(r.URL.Path, EventsPrefix):
+		a.serveEvents(w, r)
+	default:
 		a.pages.ServeHTTP(w, r)
-		return
 	}
-	a.serve(w, r)
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {

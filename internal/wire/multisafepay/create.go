@@ -17,6 +17,10 @@ import (
 
 // createOrder answers POST /orders.
 func createOrder(c *call) (step, error) {
+	secret, err := c.api.eventsSecret(c.ctx)
+	if err != nil {
+		return step{}, err
+	}
 	var rowID string
 	return step{
 		begin: func(t *engine.Tx) error {
@@ -42,7 +46,7 @@ func createOrder(c *call) (step, error) {
 			}
 			return c.api.openDirect(t, row, r)
 		},
-		finish: func(t *engine.Tx) (any, error) { return c.api.in(t).created(rowID) },
+		finish: func(t *engine.Tx) (any, error) { return c.api.in(t).created(rowID, secret, t.Wall) },
 	}, nil
 }
 
@@ -194,7 +198,7 @@ func debited(r *request) (opening, error) {
 func masked(iban string) string { return "*** " + iban[max(0, len(iban)-4):] }
 
 // created is the answer to POST /orders.
-func (v *view) created(rowID string) (any, error) {
+func (v *view) created(rowID string, secret []byte, wall time.Time) (any, error) {
 	row, err := v.Resource(kindOrder, rowID)
 	if err != nil {
 		return nil, err
@@ -204,7 +208,12 @@ func (v *view) created(rowID string) (any, error) {
 		return nil, err
 	}
 	if o.hosted() {
-		return value.Object{"order_id": o.OrderID, "payment_url": v.paymentURL(&o), "session_id": o.Session}, nil
+		out := value.Object{}
+		if v.setting(settingSession) != "false" {
+			out = v.watchable(&o, secret, wall)
+		}
+		out["order_id"], out["payment_url"] = o.OrderID, v.paymentURL(&o)
+		return out, nil
 	}
 	out, err := v.renderOrder(row, &o)
 	if err != nil {

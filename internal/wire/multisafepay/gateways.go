@@ -131,6 +131,7 @@ const (
 	settingCosts        = Name + ".costs"               // fees_only: no entry before a fee is known
 	settingSettleAfter  = Name + ".alipay.settle_after" // seconds a paid Alipay order stays financially initialized
 	settingStrictURLs   = Name + ".strict_urls"         // true: the documented limits of notification URLs
+	settingSession      = Name + ".session_fields"      // false: answers to hosted orders are the published example's alone
 	settingBlocked      = Name + ".blocked"             // true: the site is inactive
 )
 
