@@ -36,6 +36,7 @@ type Rules struct {
 	RefundAt        *CutOff       // or the time of day at which it decides all of them
 
 	Region       string     // ISO 3166 country whose payers use it; "" for many
+	Payers       []string   // ISO 3166 countries whose payers it is offered to; empty: to all
 	Step         int64      // amounts are multiples of it, in minor units; 0: any
 	ReversePaid  bool       // a captured payment can be reversed within the day
 	Undisputed   bool       // payers cannot claim their money back
@@ -162,6 +163,12 @@ func (r Rules) Takes(c money.Currency) bool {
 func (r Rules) OpenTo(country string, extra []money.Currency) bool {
 	return len(r.Countries) == 0 || slices.Contains(r.Countries, country) ||
 		slices.ContainsFunc(extra, func(c money.Currency) bool { return slices.Contains(r.Currencies, c) })
+}
+
+// OfferedIn reports whether the method is offered to payers of a country. Whose
+// country is not known is offered everything.
+func (r Rules) OfferedIn(country string) bool {
+	return country == "" || len(r.Payers) == 0 || slices.Contains(r.Payers, country)
 }
 
 // Allows reports whether a merchant of a country, with a default currency and

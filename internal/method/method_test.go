@@ -218,3 +218,26 @@ func TestRefundAfter(t *testing.T) {
 		t.Errorf("without a time of day after %v", got)
 	}
 }
+
+// TestOrderPayers: countries are ISO codes in order, of methods that exist.
+func TestOrderPayers(t *testing.T) {
+	t.Parallel()
+	for name, list := range orderPayers {
+		if _, ok := Find(Order, name); !ok {
+			t.Errorf("%s is no method", name)
+		}
+		if len(list) == 0 || !slices.IsSorted(list) || len(slices.Compact(slices.Clone(list))) != len(list) {
+			t.Errorf("%s: %v", name, list)
+		}
+		for _, c := range list {
+			if len(c) != 2 || c != strings.ToUpper(c) {
+				t.Errorf("%s: %q is no country", name, c)
+			}
+		}
+	}
+	ideal, _ := Find(Order, "ideal")
+	alipay, _ := Find(Order, "alipay")
+	if !ideal.OfferedIn("NL") || ideal.OfferedIn("BE") || !ideal.OfferedIn("") || !alipay.OfferedIn("ZW") {
+		t.Error("methods are offered where they are not")
+	}
+}

@@ -43,13 +43,43 @@ var (
 	nordic = []money.Currency{"CHF", "DKK", "EUR", "GBP", "NOK", "SEK", "USD"}
 )
 
+// Countries in which methods are offered: the table "Payment methods by country"
+// of MultiSafepay's documentation, and the methods' own pages for those that came
+// after it. Methods that are not named are offered everywhere.
+var (
+	austria, belgium, czechia, germany, italy, netherlands, poland, portugal, spain = []string{"AT"}, []string{"BE"}, []string{"CZ"}, []string{"DE"},
+		[]string{"IT"}, []string{"NL"}, []string{"PL"}, []string{"PT"}, []string{"ES"}
+	sepa = []string{"AD", "AT", "BE", "BG", "CH", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GB", "GR", "HR", "HU", "IE", "IS", "IT", "LI", "LT", "LU",
+		"LV", "MC", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK", "SM", "VA"}
+
+	orderPayers = map[string][]string{
+		"amazon_pay": {"AT", "BE", "CH", "CY", "DE", "DK", "ES", "FR", "HU", "IE", "IT", "LU", "NL", "PT", "SE"},
+		"bancontact": belgium, "belfius": belgium, "cbc": belgium, "kbc": belgium,
+		"bank_transfer": sepa, "direct_debit": sepa,
+		"billink": {"BE", "DE", "NL"},
+		"bizum":   spain,
+		"dotpay":  poland,
+		"eps":     austria,
+		"giropay": germany, "request_to_pay": germany,
+		"gift_card": {"BE", "NL"}, "riverty": {"BE", "NL"},
+		"ideal": netherlands, "betaal_per_maand": netherlands, "in3": netherlands, "pay_after_delivery": netherlands, "pay_in_installments": netherlands,
+		"klarna": {"AT", "BE", "DE", "DK", "ES", "FR", "IT", "NL", "NO", "SE"},
+		"mb_way": portugal, "multibanco": portugal,
+		"mybank": italy,
+		"sofort": {"AT", "BE", "CH", "DE", "ES", "IT", "PL"},
+		"trustly": {"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "GB", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT",
+			"RO", "SE", "SI", "SK"},
+		"trustpay": czechia,
+	}
+)
+
 // order makes an entry. pendingFor is how long a transaction may take
 // (multisafepay reference §3.12); amounts start at one cent.
 func order(method, name string, currencies []money.Currency, pendingFor time.Duration) Rules {
 	return Rules{
 		Product: Order, Method: method, Name: name, Currencies: known(currencies),
 		MinimumDefault: 1, Maximum: 99_999_999_99, PendingFor: pendingFor, AuthorizedFor: 90 * day, RefundFor: unlimited,
-		RefundAt: &CutOff{Zone: Amsterdam}, ApprovalDelay: afterReturn,
+		RefundAt: &CutOff{Zone: Amsterdam}, ApprovalDelay: afterReturn, Payers: orderPayers[method],
 	}
 }
 

@@ -19,7 +19,7 @@ func (c *call) truth(name string) (bool, error) {
 }
 
 // offered lists the gateways that a query about the catalogue asks for
-// (reference §8.1). Amounts have no limits; countries are not told apart.
+// (reference §8.1). Amounts have no limits.
 func (c *call) offered(v *view, coupons bool) ([]gateway, error) {
 	var currency money.Currency
 	if s := c.query.Get("currency"); s != "" {
@@ -28,7 +28,8 @@ func (c *call) offered(v *view, coupons bool) ([]gateway, error) {
 			return nil, refuse(codeCurrency)
 		}
 	}
-	if s := c.query.Get("country"); s != "" && countries[strings.ToUpper(s)] == "" {
+	country := strings.ToUpper(c.query.Get("country"))
+	if country != "" && countries[country] == "" {
 		return nil, refuse(codeCountry)
 	}
 	if s := c.query.Get("amount"); s != "" {
@@ -38,7 +39,7 @@ func (c *call) offered(v *view, coupons bool) ([]gateway, error) {
 	}
 	var list []gateway
 	for _, g := range gateways {
-		if g.enabled(v.merchant.Profile) && (coupons || g.Kind != coupon) && (currency == "" || g.takes(currency)) {
+		if g.enabled(v.merchant.Profile) && (coupons || g.Kind != coupon) && (currency == "" || g.takes(currency)) && g.rules().OfferedIn(country) {
 			list = append(list, g)
 		}
 	}
@@ -92,6 +93,10 @@ func (v *view) paymentMethod(g gateway) value.Object {
 			currencies = append(currencies, string(c))
 		}
 	}
+	places := []any{}
+	for _, country := range g.rules().Payers {
+		places = append(places, country)
+	}
 	isCard, base := g.Kind == cards, v.api.config.BaseURL+"/connect/icons/"+strings.ToLower(g.ID)
 	icons := value.Object{"large": base + ".svg", "medium": base + ".svg", "vector": base + ".svg"}
 	typ := "payment-method"
@@ -110,7 +115,7 @@ func (v *view) paymentMethod(g gateway) value.Object {
 		}
 	}
 	return value.Object{
-		"additional_data": value.Object{}, "allowed_amount": value.Object{"max": nil, "min": 0}, "allowed_countries": []any{}, "allowed_currencies": currencies,
+		"additional_data": value.Object{}, "allowed_amount": value.Object{"max": nil, "min": 0}, "allowed_countries": places, "allowed_currencies": currencies,
 		"apps": value.Object{
 			"fastcheckout":       value.Object{"is_enabled": false, "qr": value.Object{"supported": false}},
 			"payment_components": value.Object{"has_fields": isCard, "is_enabled": true, "qr": value.Object{"supported": false}},

@@ -89,6 +89,64 @@ func TestCatalogueEndpoints(t *testing.T) {
 	}
 }
 
+// TestCountries: methods are offered in their countries: by the country that is
+// asked about, and on the payment page by the payer's country or else the locale
+// (reference §8.1, §11).
+func TestCountries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, c := range []struct{ country, in, out string }{
+		{"NL", "IDEAL ALIPAY VISA PAYPAL IN3 TRUSTLY BANKTRANS KLARNA", "MISTERCASH BELFIUS EPS GIROPAY BIZUM MBWAY TRUSTPAY DOTPAY"},
+		{"be", "MISTERCASH BELFIUS KBC CBC ALIPAY KLARNA BILLINK", "IDEAL IN3 EPS"},
+		{"US", "ALIPAY VISA PAYPAL PSAFECARD EINVOICE WECHAT APPLEPAY", "IDEAL TRUSTLY BANKTRANS DIRDEB SOFORT AMAZONBTN KLARNA"},
+		{"PT", "MBWAY MULTIBANCO TRUSTLY", "IDEAL BIZUM"},
+		{"", "IDEAL MISTERCASH BIZUM ALIPAY", ""},
+	} {
+		for _, path := range []string{"gateways?country=", "payment-methods?country="} {
+			got := pluck(w.get(path+c.country).list(), "id")
+			for _, id := range strings.Fields(c.in) {
+				if got[id] == nil {
+					t.Errorf("%s%s: no %s", path, c.country, id)
+				}
+			}
+			for _, id := range strings.Fields(c.out) {
+				if got[id] != nil {
+					t.Errorf("%s%s: %s", path, c.country, id)
+				}
+			}
+		}
+	}
+	exactly(t, "countries of iDEAL", []any{"NL"}, w.must(w.get("payment-methods/IDEAL"))["allowed_countries"])
+	exactly(t, "countries of Alipay", []any{}, w.must(w.get("payment-methods/ALIPAY"))["allowed_countries"])
+	offers := func(page, id string) bool { return strings.Contains(page, `value="`+id+`"`) }
+	for _, c := range []struct{ country, locale, in, out string }{
+		{"BE", "nl_NL", "MISTERCASH", "IDEAL"}, // the country goes before the locale
+		{"", "nl_BE", "MISTERCASH", "IDEAL"},
+		{"", "nl_NL", "IDEAL", "MISTERCASH"},
+		{"", "at_AT", "EPS", "IDEAL"},
+		{"", "en_US", "ALIPAY", "IDEAL"},
+	} {
+		link := w.create(object{"gateway": nil, "customer": object{"locale": c.locale, "country": c.country}})["payment_url"].(string)
+		if page := w.page(200, link); !offers(page, c.in) || offers(page, c.out) || !strings.Contains(page, "methods=all") {
+			t.Errorf("%s %s: the page offers %t %t", c.country, c.locale, offers(page, c.in), offers(page, c.out))
+		}
+		if page := w.page(200, link+"&methods=all"); !offers(page, c.in) || !offers(page, c.out) || strings.Contains(page, "methods=all") {
+			t.Errorf("%s %s: the filter is not lifted", c.country, c.locale)
+		}
+		w.choose(link, c.out) // as the page with all methods posts it
+	}
+	for _, locale := range []string{"", "cn_CN", "xx"} {
+		if page := w.page(200, w.create(object{"gateway": nil, "customer": object{"locale": locale}})["payment_url"].(string)); !offers(page, "IDEAL") || !offers(page, "MISTERCASH") {
+			t.Errorf("locale %q says nothing about the country, yet the page is filtered", locale)
+		}
+	}
+	// A method that lets its payers pay later takes those of its countries alone.
+	french := object{"locale": "fr_FR", "country": "FR"}
+	w.refused(w.post("orders", orderWith(object{"gateway": "IN3", "customer": french})), 404, 1023)
+	w.create(object{"gateway": "IDEAL", "customer": french})
+	w.create(object{"gateway": "KLARNA", "customer": french})
+}
+
 // TestTransactions is reference §8.3: newest first, in pages, filtered.
 func TestTransactions(t *testing.T) {
 	t.Parallel()

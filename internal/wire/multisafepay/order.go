@@ -333,6 +333,11 @@ func (r *request) readCustomer(v value.Value, _ merchant.Merchant) error {
 	if _, err := readPerson("delivery", v.Get("delivery")); err != nil {
 		return err
 	}
+	// Whoever lets payers pay later accepts only those of its countries; at a bank
+	// or wallet it is the payer's account that counts, not their address.
+	if r.gateway.Kind == later && !r.gateway.rules().OfferedIn(r.Customer["country"]) {
+		return refuse(codeGateway)
+	}
 	for _, name := range []string{"gender", "birthday", "referrer", "user_agent"} {
 		if s, ok := c.Get(name).Text(); !ok || len(s) > urlMax {
 			return refusef(codeMissing, "customer.%s must be a text", name)

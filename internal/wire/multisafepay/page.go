@@ -72,6 +72,7 @@ type screen struct {
 	Description string
 	Lines       []string // of the order's items
 	Methods     []gateway
+	Choose      bool   // among several methods
 	All         string // link to all methods, "" on the page that has them
 	Cancel      bool
 	Scenarios   []scenario
@@ -159,6 +160,7 @@ func (a *API) showSession(w http.ResponseWriter, r *http.Request) {
 		s = v.screen(l, &o)
 		s.To, over = o.returnURL(status), !o.payable(at)
 		s.Methods, s.All = v.methods(&o, r.URL.Query())
+		s.Choose = o.Gateway == "" || s.All == ""
 		return nil
 	})
 	switch {
@@ -195,18 +197,38 @@ func lines(items string) (out []string) {
 	return out
 }
 
-// methods are those the page offers: the order's own, or all of them if it has
-// none or the visitor asks.
+// methods are those the page offers: the order's own, or else those of the
+// payer's country; or all of them, if the visitor asks (reference §11).
 func (v *view) methods(o *order, q url.Values) (list []gateway, all string) {
-	if g, ok := findGateway(o.Gateway); ok && q.Get("methods") != "all" {
-		return []gateway{g}, "?lang=" + url.QueryEscape(q.Get("lang")) + "&methods=all"
+	others := "?lang=" + url.QueryEscape(q.Get("lang")) + "&methods=all"
+	everything := q.Get("methods") == "all"
+	if g, ok := findGateway(o.Gateway); ok && !everything {
+		return []gateway{g}, others
 	}
+	country := o.country()
 	for _, g := range gateways {
-		if g.enabled(v.merchant.Profile) && g.takes(o.Currency) && g.Kind != coupon && (!o.Manual || g.rules().SeparateCapture) {
+		switch {
+		case !g.enabled(v.merchant.Profile), !g.takes(o.Currency), g.Kind == coupon, o.Manual && !g.rules().SeparateCapture:
+		case !everything && !g.rules().OfferedIn(country):
+			all = others
+		default:
 			list = append(list, g)
 		}
 	}
-	return list, ""
+	return list, all
+}
+
+// country is where the payer is thought to be: their address decides, or else
+// the locale. A locale that is not supported says nothing about it.
+func (o *order) country() string {
+	if c := o.Customer["country"]; c != "" {
+		return c
+	}
+	if !locales[o.Locale] {
+		return ""
+	}
+	_, c, _ := strings.Cut(o.Locale, "_")
+	return c
 }
 
 // form reads what a page posted.
