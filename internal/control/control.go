@@ -20,6 +20,7 @@ import (
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/race"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/store"
@@ -37,8 +38,9 @@ type Front interface {
 	ResendByID(t *engine.Tx, eventID, endpointID string) error
 	// RollSecret gives an endpoint a new signing secret.
 	RollSecret(t *engine.Tx, endpointID string, keep time.Duration) (string, error)
-	// CheckDispute refuses reasons the dialect's method cannot have.
-	CheckDispute(reason string) error
+	// CheckDispute refuses reasons that disputes about payments with a method, or
+	// about any if it is "", cannot have in the dialect.
+	CheckDispute(method string, inquiry bool, reason string) error
 	// DisputeID is the dialect's id of a dispute.
 	DisputeID(coreID string) string
 	// Forget drops what is remembered of a merchant that was reset.
@@ -101,25 +103,26 @@ type API struct {
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]func(*API, *http.Request, int64) (any, error){
-		"GET /_ducat/v1/clock":           (*API).clock,
-		"POST /_ducat/v1/clock/advance":  (*API).advance,
-		"POST /_ducat/v1/reset":          (*API).reset,
-		"GET /_ducat/v1/account":         (*API).account,
-		"POST /_ducat/v1/account":        (*API).setAccount,
-		"GET /_ducat/v1/script":          (*API).script,
-		"POST /_ducat/v1/script":         (*API).setScript,
-		"GET /_ducat/v1/race":            (*API).race,
-		"POST /_ducat/v1/race":           (*API).setRace,
-		"POST /_ducat/v1/decide":         (*API).decide,
-		"POST /_ducat/v1/disputes":       (*API).openDispute,
-		"POST /_ducat/v1/disputes/close": (*API).closeDispute,
-		"GET /_ducat/v1/deliveries":      (*API).deliveries,
-		"POST /_ducat/v1/resend":         (*API).resend,
-		"GET /_ducat/v1/endpoints":       (*API).endpoints,
-		"POST /_ducat/v1/endpoints/roll": (*API).rollSecret,
-		"GET /_ducat/v1/jobs":            (*API).jobs,
-		"POST /_ducat/v1/keys":           (*API).makeKey,
-		"/_ducat/":                       (*API).unknown,
+		"GET /_ducat/v1/clock":              (*API).clock,
+		"POST /_ducat/v1/clock/advance":     (*API).advance,
+		"POST /_ducat/v1/reset":             (*API).reset,
+		"GET /_ducat/v1/account":            (*API).account,
+		"POST /_ducat/v1/account":           (*API).setAccount,
+		"GET /_ducat/v1/script":             (*API).script,
+		"POST /_ducat/v1/script":            (*API).setScript,
+		"GET /_ducat/v1/race":               (*API).race,
+		"POST /_ducat/v1/race":              (*API).setRace,
+		"POST /_ducat/v1/decide":            (*API).decide,
+		"POST /_ducat/v1/disputes":          (*API).openDispute,
+		"POST /_ducat/v1/disputes/close":    (*API).closeDispute,
+		"POST /_ducat/v1/disputes/escalate": (*API).escalateInquiry,
+		"GET /_ducat/v1/deliveries":         (*API).deliveries,
+		"POST /_ducat/v1/resend":            (*API).resend,
+		"GET /_ducat/v1/endpoints":          (*API).endpoints,
+		"POST /_ducat/v1/endpoints/roll":    (*API).rollSecret,
+		"GET /_ducat/v1/jobs":               (*API).jobs,
+		"POST /_ducat/v1/keys":              (*API).makeKey,
+		"/_ducat/":                          (*API).unknown,
 	} {
 		mux.Handle(pattern, a.handle(h))
 	}
@@ -388,7 +391,7 @@ var steps = map[string][]string{
 	"approve":   {"decline", "error", "delay", "duplicate", "late"},
 	"capture":   {"decline", "error"},
 	"void":      {"error"},
-	"dispute":   {"open"},
+	"dispute":   {"open", "inquire"},
 	"refund":    {"decline", "pending", "action", "done", "delay", "error"},
 	"payout":    {"fail"},
 	"settle":    {"now"},
@@ -411,7 +414,7 @@ func (a *API) setScript(r *http.Request, id int64) (any, error) {
 			return nil, fault.Newf(fault.Invalid, "bad_script", "do: %q cannot happen on %s; possible are %s.", rule.Do, rule.On, strings.Join(does, ", "))
 		}
 		if rule.On == "dispute" {
-			if err := a.front.CheckDispute(rule.Reason); err != nil {
+			if err := a.front.CheckDispute("", rule.Do == "inquire", rule.Reason); err != nil {
 				return nil, err
 			}
 		}
@@ -502,9 +505,10 @@ func (a *API) decideAgreement(t *engine.Tx, id string, d rail.Decision) (state s
 // openDispute raises a dispute, as a payer who complains would.
 func (a *API) openDispute(r *http.Request, id int64) (any, error) {
 	var q struct {
-		ID     string `json:"id"`
-		Reason string `json:"reason"`
-		Amount int64  `json:"amount"`
+		ID      string `json:"id"`
+		Reason  string `json:"reason"`
+		Amount  int64  `json:"amount"`
+		Inquiry bool   `json:"inquiry"`
 	}
 	if err := read(r, &q); err != nil {
 		return nil, err
@@ -518,20 +522,39 @@ func (a *API) openDispute(r *http.Request, id int64) (any, error) {
 		if err != nil {
 			return err
 		}
-		if err := a.front.CheckDispute(q.Reason); err != nil {
-			return err
-		}
 		p, err := t.LoadPayment(paymentID)
 		if err != nil {
 			return err
 		}
-		d, err := t.OpenDispute(p, q.Amount, q.Reason)
+		if err := a.front.CheckDispute(p.Method, q.Inquiry, q.Reason); err != nil {
+			return err
+		}
+		open := t.OpenDispute
+		if q.Inquiry {
+			open = t.OpenInquiry
+		}
+		d, err := open(p, q.Amount, q.Reason)
 		if err == nil {
-			v = map[string]any{"id": a.front.DisputeID(d.ID), "state": d.State().String(), "amount": d.Amount.Minor, "answer_until": d.Deadline}
+			v = a.disputeView(d)
 		}
 		return err
 	})
 	return v, err
+}
+
+func (a *API) disputeView(d *payment.Dispute) any {
+	return map[string]any{"id": a.front.DisputeID(d.ID), "state": d.State().String(), "amount": d.Amount.Minor, "answer_until": d.Deadline}
+}
+
+// escalateInquiry makes an inquiry a dispute, as whoever asked would.
+func (a *API) escalateInquiry(r *http.Request, id int64) (any, error) {
+	var q struct {
+		ID string `json:"id"`
+	}
+	if err := read(r, &q); err != nil {
+		return nil, err
+	}
+	return a.withDispute(r, id, q.ID, (*engine.Tx).EscalateInquiry)
 }
 
 // closeDispute decides a dispute, as the wallet would.
@@ -543,12 +566,25 @@ func (a *API) closeDispute(r *http.Request, id int64) (any, error) {
 	if err := read(r, &q); err != nil {
 		return nil, err
 	}
-	if q.Outcome != "won" && q.Outcome != "lost" {
-		return nil, fault.Newf(fault.Invalid, "bad_dispute", "outcome: %q; possible are won and lost.", q.Outcome)
+	if q.Outcome != "won" && q.Outcome != "lost" && q.Outcome != "closed" {
+		return nil, fault.Newf(fault.Invalid, "bad_dispute", "outcome: %q; possible are won and lost, and closed for an inquiry.", q.Outcome)
 	}
-	state := ""
+	return a.withDispute(r, id, q.ID, func(t *engine.Tx, p *payment.Payment, d *payment.Dispute) error {
+		if d.State().Inquiry() != (q.Outcome == "closed") && !d.State().Over() {
+			return fault.New(fault.Invalid, "bad_dispute", "A dispute is won or lost; an inquiry is closed, or escalated first.")
+		}
+		if q.Outcome == "closed" {
+			return t.CloseInquiry(p, d)
+		}
+		return t.CloseDispute(p, d, q.Outcome == "won")
+	})
+}
+
+// withDispute changes the dispute behind an id and answers with it.
+func (a *API) withDispute(r *http.Request, id int64, name string, change func(t *engine.Tx, p *payment.Payment, d *payment.Dispute) error) (any, error) {
+	var v any
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
-		paymentID, err := a.front.PaymentOf(t, q.ID)
+		paymentID, err := a.front.PaymentOf(t, name)
 		if err != nil {
 			return err
 		}
@@ -556,20 +592,20 @@ func (a *API) closeDispute(r *http.Request, id int64) (any, error) {
 		if err != nil {
 			return err
 		}
-		if p.Dispute() == "" {
+		if p.Disputed() == "" {
 			return fault.New(fault.NotFound, "no_dispute", "The payment is not disputed.")
 		}
-		d, err := t.Dispute(p.Dispute())
+		d, err := t.Dispute(p.Disputed())
 		if err != nil {
 			return err
 		}
-		if err := t.CloseDispute(p, &d, q.Outcome == "won"); err != nil {
+		if err := change(t, p, &d); err != nil {
 			return err
 		}
-		state = d.State().String()
+		v = a.disputeView(&d)
 		return nil
 	})
-	return map[string]any{"id": q.ID, "state": state}, err
+	return v, err
 }
 
 // pageMax bounds lists.

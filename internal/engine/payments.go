@@ -491,7 +491,10 @@ func (t *Tx) refundDone(p *payment.Payment, r *payment.Refund) error {
 	if err := t.saveRefund(r); err != nil {
 		return err
 	}
-	return t.state(event.Fact{Kind: event.RefundSucceeded, Amount: r.Amount}, p, r)
+	if err := t.state(event.Fact{Kind: event.RefundSucceeded, Amount: r.Amount}, p, r); err != nil {
+		return err
+	}
+	return t.inquiryRefunded(p)
 }
 
 func (t *Tx) refundFailed(p *payment.Payment, r *payment.Refund, why payment.Reason) error {

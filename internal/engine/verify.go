@@ -322,6 +322,25 @@ func (a *audit) authorized(p *payment.Payment) (sum int64, err error) {
 	return sum, nil
 }
 
+// inquiry checks that an inquiry ends some time. Whether it moved money is seen
+// by what the payment's dispute withdrew.
+func (a *audit) inquiry(p *payment.Payment, planned map[string]bool) error {
+	if p.Disputed() == "" {
+		return nil
+	}
+	d, err := a.Dispute(p.Disputed())
+	if err != nil {
+		return a.differ("payment %s: its inquiry %s: %v", p.ID, p.Disputed(), err)
+	}
+	if !d.State().Inquiry() {
+		return a.differ("dispute %s is %s, but payment %s does not say that it withdrew money", d.ID, d.State(), p.ID)
+	}
+	if !d.State().Over() && !planned[inquiryJob(d.ID)] {
+		return a.differ("dispute %s is an inquiry, but nothing is planned for its end", d.ID)
+	}
+	return nil
+}
+
 func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 	f := a.flows[p.ID]
 	delete(a.flows, p.ID)
@@ -356,7 +375,11 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 				return a.differ("dispute %s is open, but nothing is planned for its deadline %s", d.ID, d.Deadline)
 			}
 		case payment.DisputeUnderReview:
+		case payment.InquiryOpen, payment.InquiryAnswered, payment.InquiryClosed:
+			return a.differ("dispute %s is an inquiry, but payment %s says that it withdrew money", d.ID, p.ID)
 		}
+	} else if err := a.inquiry(p, planned); err != nil {
+		return err
 	}
 	var held int64
 	if p.State() == payment.Authorized {

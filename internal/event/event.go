@@ -25,8 +25,11 @@ const (
 	RefundNeedsAction Kind = "refund_needs_action" // the payer has to say where it goes; Fact.Due: until when
 	RefundSucceeded   Kind = "refund_succeeded"
 	RefundFailed      Kind = "refund_failed"
-	DisputeOpened     Kind = "dispute_opened" // Fact.Due: until when it can be answered
-	DisputeAnswered   Kind = "dispute_answered"
+	InquiryOpened     Kind = "inquiry_opened"    // no money moved; Fact.Due: until when it can be answered
+	InquiryClosed     Kind = "inquiry_closed"    // it did not become a dispute
+	DisputeOpened     Kind = "dispute_opened"    // Fact.Due: until when it can be answered
+	DisputeEscalated  Kind = "dispute_escalated" // an inquiry became a dispute; otherwise as DisputeOpened
+	DisputeAnswered   Kind = "dispute_answered"  // or the inquiry was
 	DisputeWon        Kind = "dispute_won"
 	DisputeLost       Kind = "dispute_lost"
 	PayoutCreated     Kind = "payout_created" // Fact.Due: when it arrives

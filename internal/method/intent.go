@@ -16,7 +16,7 @@ var intents = []Rules{{
 	PendingFor:      time.Hour,            // our choice: how long an authentication may take
 	AuthorizedFor:   7 * 24 * time.Hour,   // reference §9
 	RefundFor:       180 * 24 * time.Hour, // our choice
-	SeparateCapture: true, Reusable: true,
+	SeparateCapture: true, Reusable: true, Inquiries: true,
 	Agreement: &Agreement{AskFor: time.Hour}, // no code: good until the merchant lets go
 }, {
 	Product: Intent, Method: "alma", Name: "Alma",

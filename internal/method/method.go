@@ -40,6 +40,7 @@ type Rules struct {
 	Step         int64      // amounts are multiples of it, in minor units; 0: any
 	ReversePaid  bool       // a captured payment can be reversed within the day
 	Undisputed   bool       // payers cannot claim their money back
+	Inquiries    bool       // whoever decides disputes may ask the merchant first
 	DailyMaximum int64      // minor units per payer and day in the settlement zone; 0: none
 	SettlesNext  bool       // proceeds are available on the day after the capture, whatever the account's settlement days
 	Agreement    *Agreement // what a standing authorisation of it is like; nil if it has none
@@ -72,6 +73,10 @@ const afterReturn = time.Second
 // DisputeDaysDefault is how long a merchant may answer a dispute unless the
 // method says otherwise.
 const DisputeDaysDefault = 9
+
+// InquiryFor is how long an inquiry can become a dispute: the time card networks
+// give for claims.
+const InquiryFor = 120 * 24 * time.Hour
 
 // SingleUseSource is the product in which a payer authorises one payment by
 // redirect and the merchant captures it by a separate request.

@@ -179,7 +179,8 @@ type Payment struct {
 	capturedMinor int64
 	refundedMinor int64
 	capturedAt    time.Time
-	dispute       string
+	dispute       string // that withdrew money
+	inquiry       string // that asked first, whatever came of it
 
 	Attempt Attempt // the current one
 }
@@ -260,6 +261,7 @@ type Stored struct {
 	RefundedMinor int64
 	CapturedAt    time.Time
 	Dispute       string
+	Inquiry       string
 }
 
 // Restore rebuilds a payment the store has read.
@@ -269,13 +271,17 @@ func Restore(p Payment, s Stored) (Payment, error) {
 		return Payment{}, fmt.Errorf("payment %s: %w", p.ID, err)
 	}
 	p.Attempt = a
-	p.capturedMinor, p.refundedMinor, p.capturedAt, p.dispute = s.CapturedMinor, s.RefundedMinor, s.CapturedAt, s.Dispute
+	p.capturedMinor, p.refundedMinor, p.capturedAt = s.CapturedMinor, s.RefundedMinor, s.CapturedAt
+	p.dispute, p.inquiry = s.Dispute, s.Inquiry
 	return p, nil
 }
 
 // Stored returns what the store must keep of the private fields.
 func (p *Payment) Stored() Stored {
-	return Stored{State: p.Attempt.state.String(), CapturedMinor: p.capturedMinor, RefundedMinor: p.refundedMinor, CapturedAt: p.capturedAt, Dispute: p.dispute}
+	return Stored{
+		State: p.Attempt.state.String(), CapturedMinor: p.capturedMinor, RefundedMinor: p.refundedMinor, CapturedAt: p.capturedAt,
+		Dispute: p.dispute, Inquiry: p.inquiry,
+	}
 }
 
 // State returns the state of the current attempt.

@@ -265,7 +265,7 @@ type Tx interface {
 	InsertRefund(r payment.Refund) error
 	UpdateRefund(r payment.Refund) error
 	InsertDispute(d payment.Dispute) error       // stored with version 1
-	UpdateDispute(d payment.Dispute) error       // state, expecting d.Version
+	UpdateDispute(d payment.Dispute) error       // state, amount, fee and deadline, expecting d.Version
 	InsertAgreement(a agreement.Agreement) error // stored with version 1
 	UpdateAgreement(a agreement.Agreement) error // expecting a.Version
 	// InsertAgreementToken fails with ErrExists if the hash is taken.

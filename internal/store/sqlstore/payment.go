@@ -6,7 +6,7 @@ import (
 )
 
 const selectPayment = `select id, front, owner, kind, product, method, currency, amount, created, secret, script,
-	auto_capture, descriptor, agreement, captured, refunded, captured_at, dispute, version,
+	auto_capture, descriptor, agreement, captured, refunded, captured_at, dispute, inquiry, version,
 	attempt, state, begun, rail, reference, payer, reason, authorized_at, deadline, claim
 from payment
 `
@@ -18,7 +18,7 @@ func scanPayment(r Rows) (payment.Payment, error) {
 	var created, auto, capturedAt, begun, authorizedAt, deadline int64
 	a := &p.Attempt
 	err := r.Scan(&p.ID, &p.Front, &p.Owner, &p.Kind, &p.Product, &p.Method, &currency, &p.Amount.Minor, &created, &p.Secret, &p.Script,
-		&auto, &p.Descriptor, &p.Agreement, &s.CapturedMinor, &s.RefundedMinor, &capturedAt, &s.Dispute, &p.Version,
+		&auto, &p.Descriptor, &p.Agreement, &s.CapturedMinor, &s.RefundedMinor, &capturedAt, &s.Dispute, &s.Inquiry, &p.Version,
 		&a.ID, &s.State, &begun, &a.Rail, &a.Reference, &a.Payer, &reason, &authorizedAt, &deadline, &a.Claim)
 	if err != nil {
 		return p, err
@@ -74,9 +74,9 @@ func scanAttempt(r Rows) (payment.Attempt, error) {
 // InsertPayment implements store.Tx.
 func (t *Tx) InsertPayment(p payment.Payment) error {
 	return t.exec(`insert into payment (merchant, id, version, front, owner, kind, product, method, currency, amount, secret, script,
-	auto_capture, descriptor, agreement, captured, refunded, captured_at, dispute,
+	auto_capture, descriptor, agreement, captured, refunded, captured_at, dispute, inquiry,
 	attempt, state, begun, rail, reference, payer, reason, authorized_at, deadline, claim, created)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)`,
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)`,
 		append(t.paymentArgs(p, 1), toMilli(p.Created))...)
 }
 
@@ -85,16 +85,16 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 func (t *Tx) UpdatePayment(p payment.Payment) error {
 	return t.execOne(`update payment set version = $3 + 1, front = $4, owner = $5, kind = $6, product = $7, method = $8, currency = $9, amount = $10,
 	secret = $11, script = $12, auto_capture = $13, descriptor = $14, agreement = $15, captured = $16, refunded = $17, captured_at = $18, dispute = $19,
-	attempt = $20, state = $21, begun = $22, rail = $23, reference = $24, payer = $25, reason = $26, authorized_at = $27, deadline = $28, claim = $29
+	inquiry = $20, attempt = $21, state = $22, begun = $23, rail = $24, reference = $25, payer = $26, reason = $27, authorized_at = $28, deadline = $29, claim = $30
 where merchant = $1 and id = $2 and version = $3`, t.paymentArgs(p, p.Version)...)
 }
 
-// paymentArgs are the arguments $1 to $29 of both statements.
+// paymentArgs are the arguments $1 to $30 of both statements.
 func (t *Tx) paymentArgs(p payment.Payment, version int64) []any {
 	s, a := p.Stored(), p.Attempt
 	return []any{
 		t.merchant, p.ID, version, p.Front, p.Owner, p.Kind, p.Product, p.Method, string(p.Amount.Currency), p.Amount.Minor, p.Secret, p.Script,
-		toBit(p.AutoCapture), p.Descriptor, p.Agreement, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt), s.Dispute,
+		toBit(p.AutoCapture), p.Descriptor, p.Agreement, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt), s.Dispute, s.Inquiry,
 		a.ID, s.State, toMilli(a.Begun), a.Rail, a.Reference, a.Payer, string(a.Reason), toMilli(a.AuthorizedAt), toMilli(a.Deadline), a.Claim,
 	}
 }
@@ -169,6 +169,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)`,
 
 // UpdateDispute implements store.Tx.
 func (t *Tx) UpdateDispute(d payment.Dispute) error {
-	return t.execOne(`update dispute set state = $4, version = version + 1 where merchant = $1 and id = $2 and version = $3`,
-		t.merchant, d.ID, d.Version, d.State().String())
+	return t.execOne(`update dispute set state = $4, amount = $5, fee = $6, deadline = $7, version = version + 1
+where merchant = $1 and id = $2 and version = $3`,
+		t.merchant, d.ID, d.Version, d.State().String(), d.Amount.Minor, d.Fee.Minor, toMilli(d.Deadline))
 }

@@ -448,6 +448,43 @@ func disputes(f *fixture) {
 		return errors.Join(err, perr)
 	})
 	f.want(disputeAs(f, other, "dsp_1"), store.ErrNotFound)
+	inquiries(f)
+}
+
+// inquiries: a dispute that began as an inquiry keeps what escalating changes,
+// and the database knows the moves.
+func inquiries(f *fixture) {
+	p := f.newPayment()
+	captured(f, &p)
+	f.update(func(tx store.Tx) error { return tx.InsertPayment(p) })
+	p.Version = 1
+	can, ok := p.Disputable(money.Of(100, "EUR"))
+	equal(f, ok, true)
+	d := can.Inquire("dsp_3", "general", noon, noon.Add(time.Hour))
+	f.update(func(tx store.Tx) error { return errors.Join(tx.UpdatePayment(p), tx.InsertDispute(d)) })
+	p.Version, d.Version = 2, 1
+	f.must(d.Answer(noon))
+	f.update(func(tx store.Tx) error {
+		back, err := tx.Payment(p.ID)
+		equal(f, back, p)
+		return errors.Join(err, tx.UpdateDispute(d))
+	})
+	d.Version = 2
+	f.must(d.Escalate(&p, money.Of(60, "EUR"), money.Of(15, "EUR"), noon.Add(2*time.Hour)))
+	f.update(func(tx store.Tx) error { return errors.Join(tx.UpdatePayment(p), tx.UpdateDispute(d)) })
+	p.Version, d.Version = 3, 3
+	f.must(f.View(f.ctx(), one, func(r store.Reader) error {
+		got, err := r.Dispute(d.ID)
+		equal(f, got, d)
+		back, perr := r.Payment(p.ID)
+		equal(f, back, p)
+		return errors.Join(err, perr)
+	}))
+	illegal, err := payment.RestoreDispute(d, payment.InquiryClosed.String())
+	f.must(err)
+	if err := f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.UpdateDispute(illegal) }); err == nil {
+		f.Error("a dispute that withdrew money became an inquiry again")
+	}
 }
 
 // disputeAs reads a dispute as another merchant.

@@ -65,7 +65,7 @@ func (a *API) RollSecret(*engine.Tx, string, time.Duration) (string, error) {
 }
 
 // CheckDispute implements control.Front: any words do.
-func (a *API) CheckDispute(reason string) error {
+func (a *API) CheckDispute(_ string, _ bool, reason string) error {
 	if len(reason) > 256 {
 		return fault.New(fault.Invalid, "bad_reason", "reason can have 256 characters.")
 	}

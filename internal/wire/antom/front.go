@@ -50,7 +50,7 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 			return err // a cancellation is not notified
 		}
 		return a.tellRefund(t, f, r)
-	case event.DisputeOpened, event.DisputeWon, event.DisputeLost:
+	case event.DisputeOpened, event.DisputeEscalated, event.DisputeWon, event.DisputeLost:
 		return a.planClose(t)
 	}
 	return nil

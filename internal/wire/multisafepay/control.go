@@ -80,7 +80,7 @@ func (a *API) RollSecret(*engine.Tx, string, time.Duration) (string, error) {
 const disputeReasonMax = 64
 
 // CheckDispute implements control.Front.
-func (a *API) CheckDispute(reason string) error {
+func (a *API) CheckDispute(_ string, _ bool, reason string) error {
 	if len(reason) > disputeReasonMax || strings.ContainsFunc(reason, func(r rune) bool { return r < ' ' }) {
 		return fault.Newf(fault.Invalid, "bad_reason", "reason is a code or a word of at most %d bytes.", disputeReasonMax)
 	}

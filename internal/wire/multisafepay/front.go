@@ -51,11 +51,11 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 	case event.RefundSucceeded, event.RefundFailed:
 		err = a.refundDecided(t, r)
 		force = true
-	case event.DisputeOpened, event.DisputeWon:
+	case event.DisputeOpened, event.DisputeEscalated, event.DisputeWon:
 		err = a.disputeTold(t, f, p, tx, &o)
 	case event.Declined, event.CaptureDeclined, event.Expired, event.Voided:
 		tx.Review = false
-	case event.DisputeAnswered, event.DisputeLost:
+	case event.DisputeAnswered, event.DisputeLost, event.InquiryOpened, event.InquiryClosed:
 		return nil
 	}
 	if err != nil {

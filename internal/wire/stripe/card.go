@@ -25,6 +25,7 @@ type testCard struct {
 	challenge bool           // the bank wants the cardholder to authenticate
 	decline   payment.Reason // why its payments are refused, or ""
 	dispute   string         // why its payments are disputed, or ""
+	inquiry   bool           // and whether that begins with an inquiry
 	atOnce    bool           // its proceeds are available at once
 }
 
@@ -68,6 +69,7 @@ var testCards = []testCard{
 
 	{name: "bypassPending", number: "4000000000000077", brand: "visa", funding: "credit", country: "US", atOnce: true},
 	{name: "createDispute", number: "4000000000000259", brand: "visa", funding: "credit", country: "US", dispute: "fraudulent"},
+	{name: "createDisputeInquiry", number: "4000000000001976", brand: "visa", funding: "credit", country: "US", dispute: "fraudulent", inquiry: true},
 	{name: "createDisputeProductNotReceived", number: "4000000000002685", brand: "visa", funding: "credit", country: "US", dispute: "product_not_received"},
 
 	{name: "authenticationRequired", number: "4000002760003184", brand: "visa", funding: "credit", country: "DE", challenge: true},
@@ -91,7 +93,11 @@ func (tc testCard) script() []rail.Rule {
 	}
 	rules := []rail.Rule{{On: "authorize", Do: "approve"}}
 	if tc.dispute != "" {
-		rules = append(rules, rail.Rule{On: "dispute", Do: "open", Reason: tc.dispute})
+		do := "open"
+		if tc.inquiry {
+			do = "inquire"
+		}
+		rules = append(rules, rail.Rule{On: "dispute", Do: do, Reason: tc.dispute})
 	}
 	if tc.atOnce {
 		rules = append(rules, rail.Rule{On: "settle", Do: "now"})

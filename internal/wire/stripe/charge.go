@@ -555,7 +555,7 @@ func (v *view) renderCharge(row resource.Row, now *payment.Payment) (obj, error)
 	refunded, taken := b.Released, int64(0)
 	disputed := false
 	if captured {
-		refunded, taken, disputed = refunded+p.RefundedAmount().Minor, p.CapturedAmount().Minor, p.Dispute() != ""
+		refunded, taken, disputed = refunded+p.RefundedAmount().Minor, p.CapturedAmount().Minor, p.Disputed() != ""
 	}
 	fraud := obj{}
 	if b.UserReport != "" {
@@ -601,11 +601,11 @@ func (v *view) formerMembers(o obj, b chargeBody, p *payment.Payment, disputed b
 	if since(v.version, versionDispute) {
 		o["dispute"] = nil
 		if disputed {
-			o["dispute"] = disputeID(p.Dispute())
+			o["dispute"] = disputeID(p.Disputed())
 		}
 	}
 	if disputed && since(v.version, versionDispute) && !since(v.version, versionDisputeID) {
-		d, err := v.dispute(disputeID(p.Dispute()))
+		d, err := v.dispute(disputeID(p.Disputed()))
 		if err != nil {
 			return err
 		}

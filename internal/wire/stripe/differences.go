@@ -24,6 +24,7 @@ type difference struct {
 // shape of our objects, newest first. TestDifferences has a row for each.
 var differences = []difference{
 	{"2024-11-20", "payout", func(o obj) { delete(o, "trace_id") }},
+	{"2024-09-30", "dispute", noCaseType},
 	{"2022-08-01", "customer", add("default_currency", nil)},
 	{"2020-08-27", "customer", emptyLists("subscriptions", "tax_ids")},
 	{"2019-12-03", "customer", add("tax_info", nil)},
@@ -38,9 +39,11 @@ var differences = []difference{
 	{"2015-02-18", "charge", rename("source", "card")},
 	{"2015-02-18", "customer", rename("sources", "cards")},
 	{"2015-02-18", "customer", rename("default_source", "default_card")},
+	{"2015-02-10", "dispute", values("status", map[string]string{"warning_closed": "warning_under_review"})},
 	{"2015-01-11", "file", values("type", map[string]string{"csv": "text/csv", "jpg": "image/jpeg", "pdf": "application/pdf", "png": "image/png"})},
 	{"2014-12-17", "charge", rename("statement_descriptor", "statement_description")},
 	{"2014-12-08", "dispute", plainEvidence},
+	{"2014-08-20", "dispute", values("status", map[string]string{"warning_needs_response": "needs_response", "warning_under_review": "under_review"})},
 	{"2014-08-20", "dispute", func(o obj) { delete(o, "balance_transactions") }},
 	{"2014-06-17", "charge", func(o obj) {
 		if list, ok := o["refunds"].(obj); ok {
@@ -118,6 +121,14 @@ func firstIntents(o obj) {
 		values("type", map[string]string{"redirect_to_url": "authorize_with_url"})(next)
 	}
 	add("save_source_to_customer", nil)(o)
+}
+
+// noCaseType: disputes of cards did not say what kind of case they are.
+func noCaseType(o obj) {
+	details, _ := o["payment_method_details"].(obj)
+	if card, ok := details["card"].(obj); ok {
+		delete(card, "case_type")
+	}
 }
 
 // plainEvidence is a dispute's evidence as one text.

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/fault"
+	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
@@ -27,12 +29,26 @@ type disputeBody struct {
 	Metadata     map[string]string `json:"metadata,omitempty"`
 	Submissions  int64             `json:"submissions,omitempty"`
 	Transactions []string          `json:"transactions"`
+	Asked        *asked            `json:"asked,omitempty"` // it began as an inquiry
+}
+
+// asked is what an inquiry was before it became a dispute.
+type asked struct {
+	Minor    int64     `json:"minor"`
+	DueBy    time.Time `json:"due_by"`
+	Answered int64     `json:"answered,omitempty"` // submissions that were about it, once it is a dispute
 }
 
 // disputeReasons are the complaints a wallet's payer can have: about goods or
 // service. Illicit use of a wallet is settled between wallet and platform and is
-// never a dispute (seed 000, "Disputed payments").
-var disputeReasons = []string{"product_not_received", "product_unacceptable", "credit_not_processed", "duplicate", "general"}
+// never a dispute (seed 000, "Disputed payments"). Cardholders can have others.
+var (
+	disputeReasons     = []string{"product_not_received", "product_unacceptable", "credit_not_processed", "duplicate", "general"}
+	cardDisputeReasons = append([]string{
+		"bank_cannot_process", "check_returned", "customer_initiated", "debit_not_authorized", "fraudulent", "incorrect_account_details",
+		"insufficient_funds", "noncompliant", "subscription_canceled", "unrecognized",
+	}, disputeReasons...)
+)
 
 // Evidence members: long texts, short texts, and files.
 var (
@@ -63,24 +79,22 @@ func disputeID(core string) string { return "dp_" + strings.TrimPrefix(core, "ds
 // DisputeID is the wire id of a core dispute.
 func (a *API) DisputeID(core string) string { return disputeID(core) }
 
-// CheckDispute refuses reasons a wallet's payer cannot have.
-func (a *API) CheckDispute(reason string) error {
-	if !slices.Contains(disputeReasons, reason) {
-		return fault.Newf(fault.Invalid, "bad_reason", "reason: %q cannot be the reason of an Alipay dispute; possible are %s.", reason, strings.Join(disputeReasons, ", "))
+// CheckDispute implements control.Front. Inquiries are about cards.
+func (a *API) CheckDispute(method string, inquiry bool, reason string) error {
+	possible, whose := disputeReasons, "an Alipay dispute"
+	if method == "card" || inquiry {
+		possible, whose = cardDisputeReasons, "a dispute"
+	}
+	if !slices.Contains(possible, reason) {
+		return fault.Newf(fault.Invalid, "bad_reason", "reason: %q cannot be the reason of %s; possible are %s.", reason, whose, strings.Join(possible, ", "))
 	}
 	return nil
 }
 
+// disputeOpened writes the dispute's row; one that begins as an inquiry has moved
+// no money.
 func (a *API) disputeOpened(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 	charge, err := t.ResourceBy(kindCharge, "payment", p.ID)
-	if err != nil {
-		return err
-	}
-	id := disputeID(p.Dispute())
-	txn, err := book(t, transactionBody{
-		Type: "adjustment", Category: "dispute", Source: id, Description: "Chargeback withdrawal for " + charge.ID,
-		Currency: f.Amount.Currency, Amount: -f.Amount.Minor, Fee: f.Fee.Minor, FeeText: "Dispute fee", AvailableOn: t.At,
-	})
 	if err != nil {
 		return err
 	}
@@ -88,19 +102,75 @@ func (a *API) disputeOpened(t *engine.Tx, f event.Fact, p *payment.Payment) erro
 	if err != nil {
 		return err
 	}
-	b := disputeBody{Core: p.Dispute(), Charge: charge.ID, Intent: cb.Intent, Transactions: []string{txn}}
+	b := disputeBody{Core: p.Disputed(), Charge: charge.ID, Intent: cb.Intent, Transactions: []string{}}
+	id := disputeID(b.Core)
+	inquiry := f.Kind == event.InquiryOpened
+	if inquiry {
+		b.Asked = &asked{Minor: f.Amount.Minor, DueBy: f.Due}
+	} else if err := b.withdrawn(t, f, id); err != nil {
+		return err
+	}
 	row := newRow(t, kindDispute, id, p.ID, encodeBody(b), refundKeys(refundBody{Charge: charge.ID, Intent: cb.Intent})...)
 	if err := t.InsertResource(row); err != nil {
 		return err
 	}
-	if err := a.disputeEvent(t, "charge.dispute.created", id, nil); err != nil {
+	if err := a.disputeEvent(t, "charge.dispute.created", id, nil); err != nil || inquiry {
 		return err
 	}
 	return a.disputeEvent(t, "charge.dispute.funds_withdrawn", id, nil)
 }
 
-func (a *API) disputeClosed(t *engine.Tx, f event.Fact, p *payment.Payment) error {
+// withdrawn books what a dispute takes from the balance.
+func (b *disputeBody) withdrawn(t *engine.Tx, f event.Fact, id string) error {
+	txn, err := book(t, transactionBody{
+		Type: "adjustment", Category: "dispute", Source: id, Description: "Chargeback withdrawal for " + b.Charge,
+		Currency: f.Amount.Currency, Amount: -f.Amount.Minor, Fee: f.Fee.Minor, FeeText: "Dispute fee", AvailableOn: t.At,
+	})
+	b.Transactions = append(b.Transactions, txn)
+	return err
+}
+
+// disputeEscalated turns an inquiry's row into a dispute's.
+func (a *API) disputeEscalated(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 	id := disputeID(p.Dispute())
+	row, err := t.Resource(kindDispute, id)
+	if err != nil {
+		return err
+	}
+	b, err := decodeBody[disputeBody](row)
+	if err != nil {
+		return err
+	}
+	oldRow, oldBody := row, b
+	was, err := b.inquiry(p)
+	if err != nil {
+		return err
+	}
+	b.Asked.Answered = b.Submissions
+	if err := b.withdrawn(t, f, id); err != nil {
+		return err
+	}
+	row.Body = encodeBody(b)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	if err := a.disputeEvent(t, "charge.dispute.updated", id, func(v *view) (obj, error) { return v.disputeObject(oldRow, oldBody, was) }); err != nil {
+		return err
+	}
+	return a.disputeEvent(t, "charge.dispute.funds_withdrawn", id, nil)
+}
+
+// inquiry is the inquiry that a dispute was.
+func (b disputeBody) inquiry(p *payment.Payment) (payment.Dispute, error) {
+	state := payment.InquiryOpen
+	if b.Submissions > 0 {
+		state = payment.InquiryAnswered
+	}
+	return payment.RestoreDispute(payment.Dispute{ID: b.Core, Payment: p.ID, Amount: money.Of(b.Asked.Minor, p.Amount.Currency), Deadline: b.Asked.DueBy}, state.String())
+}
+
+func (a *API) disputeClosed(t *engine.Tx, f event.Fact, p *payment.Payment) error {
+	id := disputeID(p.Disputed())
 	if f.Kind == event.DisputeWon {
 		row, err := t.Resource(kindDispute, id)
 		if err != nil {
@@ -143,6 +213,49 @@ func (a *API) disputeEvent(t *engine.Tx, typ, id string, was func(v *view) (obj,
 	}})
 }
 
+var disputeStatus = map[payment.DisputeState]string{
+	payment.DisputeOpen: "needs_response", payment.DisputeUnderReview: "under_review", payment.DisputeWon: "won", payment.DisputeLost: "lost",
+	payment.InquiryOpen: "warning_needs_response", payment.InquiryAnswered: "warning_under_review", payment.InquiryClosed: "warning_closed",
+}
+
+// networkCodes are the networks' codes of the disputes that test cards raise.
+var networkCodes = map[string]string{"fraudulent": "10.4", "product_not_received": "13.1"}
+
+// disputedCard says which card network runs the dispute.
+func (v *view) disputedCard(b disputeBody, d payment.Dispute) (obj, error) {
+	charge, err := v.Resource(kindCharge, b.Charge)
+	if err != nil {
+		return nil, err
+	}
+	cb, err := decodeBody[chargeBody](charge)
+	if err != nil {
+		return nil, err
+	}
+	row, err := v.Resource(kindPaymentMethod, cb.Method)
+	if err != nil {
+		return nil, err
+	}
+	m, err := decodeBody[methodBody](row)
+	if err != nil {
+		return nil, err
+	}
+	brand := m.Card.card().brand
+	card := obj{"brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": nullable(networkCodes[d.Reason])}
+	if d.State().Inquiry() {
+		card["case_type"], card["network_reason_code"] = "inquiry", nil
+	}
+	return obj{"card": card, "type": "card"}, nil
+}
+
+// answered reports whether evidence about the dispute, or about the inquiry if
+// it still is one, was submitted.
+func (b disputeBody) answered(d payment.Dispute) bool {
+	if b.Asked != nil && !d.State().Inquiry() {
+		return b.Submissions > b.Asked.Answered
+	}
+	return b.Submissions > 0
+}
+
 func (v *view) dispute(id string) (obj, error) {
 	row, err := v.Resource(kindDispute, id)
 	if err != nil {
@@ -164,10 +277,7 @@ func (v *view) renderDispute(row resource.Row) (obj, error) {
 }
 
 func (v *view) disputeObject(row resource.Row, b disputeBody, d payment.Dispute) (obj, error) {
-	status := map[payment.DisputeState]string{
-		payment.DisputeOpen: "needs_response", payment.DisputeUnderReview: "under_review", payment.DisputeWon: "won", payment.DisputeLost: "lost",
-	}[d.State()]
-	txns := []any{}
+	txns, first := []any{}, any(nil)
 	for _, id := range b.Transactions {
 		o, err := v.transaction(id)
 		if err != nil {
@@ -175,18 +285,31 @@ func (v *view) disputeObject(row resource.Row, b disputeBody, d payment.Dispute)
 		}
 		txns = append(txns, o)
 	}
+	if len(b.Transactions) > 0 {
+		first = b.Transactions[0]
+	}
+	p, err := v.Payment(row.Payment)
+	if err != nil {
+		return nil, err
+	}
 	evidence := obj{"enhanced_evidence": obj{}}
 	for _, k := range slices.Concat(evidenceLong, evidenceShort, evidenceFiles) {
 		evidence[k] = nullable(b.Evidence[k])
 	}
 	details := obj{
 		"due_by": d.Deadline.Unix(), "has_evidence": len(b.Evidence) > 0, "submission_count": b.Submissions,
-		"past_due": !v.now().Before(d.Deadline) && b.Submissions == 0,
+		"past_due": !v.now().Before(d.Deadline) && !b.answered(d),
 	}
 	o := obj{
-		"id": row.ID, "object": "dispute", "amount": d.Amount.Minor, "balance_transaction": b.Transactions[0], "balance_transactions": txns,
+		"id": row.ID, "object": "dispute", "amount": d.Amount.Minor, "balance_transaction": first, "balance_transactions": txns,
 		"charge": b.Charge, "created": row.Created.Unix(), "currency": d.Amount.Currency.Lower(), "evidence": evidence, "evidence_details": details,
-		"is_charge_refundable": false, "livemode": v.merchant.Live, "metadata": b.Metadata, "payment_intent": nullable(b.Intent), "reason": d.Reason, "status": status,
+		"is_charge_refundable": d.State().Inquiry() && p.RefundedAmount() != p.CapturedAmount(), "livemode": v.merchant.Live, "metadata": b.Metadata,
+		"payment_intent": nullable(b.Intent), "reason": d.Reason, "status": disputeStatus[d.State()],
+	}
+	if p.Method == "card" {
+		if o["payment_method_details"], err = v.disputedCard(b, d); err != nil {
+			return nil, err
+		}
 	}
 	if since(v.version, versionRecentMembers) {
 		o["enhanced_eligibility_types"] = []any{}
@@ -349,7 +472,10 @@ func (c *call) changeDispute(t *engine.Tx, row resource.Row, hasEvidence, submit
 	// Evidence that was staged before is submitted by asking for it.
 	answer := submit && (hasEvidence || c.params.Get("submit").Kind() != form.Missing && len(b.Evidence) > 0)
 	if hasEvidence || answer {
-		if d.State() != payment.DisputeOpen || !t.At.Before(d.Deadline) {
+		if d.State().Over() {
+			return disputeOver()
+		}
+		if !d.State().Answerable() || !t.At.Before(d.Deadline) {
 			return invalid("", "", "This dispute is %s and no longer takes evidence.", disputeWord(d)).kept()
 		}
 		if b.Evidence, err = evidence(t, c.params.Get("evidence"), b.Evidence); err != nil {
@@ -371,27 +497,34 @@ func (c *call) changeDispute(t *engine.Tx, row resource.Row, hasEvidence, submit
 	if err := c.api.disputeEvent(t, "charge.dispute.updated", row.ID, func(v *view) (obj, error) { return v.disputeObject(oldRow, oldBody, oldDispute) }); err != nil || !answer {
 		return err
 	}
-	// Test triggers: the evidence's text decides (stripe-platform §12.2).
-	switch b.Evidence["uncategorized_text"] {
-	case "winning_evidence":
-		return t.CloseDispute(p, &d, true)
-	case "losing_evidence":
-		return t.CloseDispute(p, &d, false)
+	return decideByEvidence(t, p, &d, b.Evidence["uncategorized_text"])
+}
+
+// decideByEvidence is the test triggers: the evidence's text decides, an inquiry's
+// in either case for the merchant (stripe-platform §12.2).
+func decideByEvidence(t *engine.Tx, p *payment.Payment, d *payment.Dispute, text string) error {
+	decided := text == "winning_evidence" || text == "losing_evidence"
+	switch {
+	case d.State().Inquiry() && text == "escalate_inquiry_evidence":
+		return t.EscalateInquiry(p, d)
+	case d.State().Inquiry() && decided:
+		return t.CloseInquiry(p, d)
+	case decided:
+		return t.CloseDispute(p, d, text == "winning_evidence")
 	}
 	return nil
 }
 
+func disputeOver() error { return invalid("", "", "This dispute is already closed").kept() }
+
 func disputeWord(d payment.Dispute) string {
-	if d.State() == payment.DisputeUnderReview {
-		return "under review"
-	}
-	if d.State() == payment.DisputeOpen {
+	if d.State().Answerable() {
 		return "past its due date"
 	}
-	return d.State().String()
+	return "under review"
 }
 
-// closeDispute accepts the loss.
+// closeDispute accepts the loss; of an inquiry nothing is lost.
 func closeDispute(c *call) (step, error) {
 	var rowID string
 	return step{
@@ -405,8 +538,11 @@ func closeDispute(c *call) (step, error) {
 			if err != nil {
 				return err
 			}
-			if d.State() != payment.DisputeOpen && d.State() != payment.DisputeUnderReview {
-				return invalid("", "", "This dispute is already closed.").kept()
+			switch {
+			case d.State().Over():
+				return disputeOver()
+			case d.State().Inquiry():
+				return t.CloseInquiry(p, &d)
 			}
 			return t.CloseDispute(p, &d, false)
 		},

@@ -38,11 +38,13 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 		return a.refundSucceeded(t, r)
 	case event.RefundFailed:
 		return a.refundFailed(t, r)
-	case event.DisputeOpened:
+	case event.DisputeOpened, event.InquiryOpened:
 		return a.disputeOpened(t, f, p)
+	case event.DisputeEscalated:
+		return a.disputeEscalated(t, f, p)
 	case event.DisputeAnswered:
 		return nil // the request that answers tells it, with what it changed
-	case event.DisputeWon, event.DisputeLost:
+	case event.DisputeWon, event.DisputeLost, event.InquiryClosed:
 		return a.disputeClosed(t, f, p)
 	case event.Voided, event.FundsAvailable:
 	}

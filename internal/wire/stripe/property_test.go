@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,6 +107,14 @@ func (s *shop) actions() map[string]func(*rapid.T) {
 				s.rt.Fatalf("charge: %d %s", r.status, r.body)
 			}
 		}),
+		"card": do(func() {
+			card := of("card", "pm_card_visa", "pm_card_createDispute", "pm_card_createDisputeInquiry", "pm_card_createDisputeInquiry")
+			s.charges = append(s.charges, s.paidBy(card)["id"].(string))
+			s.advance(time.Second)
+			for _, d := range s.must(s.get("/v1/disputes", "charge", s.charges[len(s.charges)-1]))["data"].([]any) {
+				s.disputes = append(s.disputes, d.(object)["id"].(string))
+			}
+		}),
 		"refund": do(func() {
 			params := []string{"charge", s.pick(s.charges, "charge")}
 			if rapid.Bool().Draw(s.rt, "in part") {
@@ -118,17 +127,21 @@ func (s *shop) actions() map[string]func(*rapid.T) {
 		"cancel refund": do(func() { s.may(s.post("/v1/refunds/" + s.pick(s.refunds, "refund") + "/cancel")) }),
 		"dispute": do(func() {
 			charge := s.pick(s.charges, "charge")
-			if s.controlStatus("POST", "disputes", fmt.Sprintf(`{"id": %q, "reason": "general"}`, charge)) == 200 {
+			if s.controlStatus("POST", "disputes", fmt.Sprintf(`{"id": %q, "reason": "general", "inquiry": %s}`, charge, of("inquiry", "true", "false"))) == 200 {
 				s.disputes = append(s.disputes, s.must(s.get("/v1/charges/" + charge + "/dispute"))["id"].(string))
 			}
 		}),
 		"answer": do(func() {
-			text := of("evidence", "it was delivered", "winning_evidence", "losing_evidence")
+			text := of("evidence", "it was delivered", "winning_evidence", "losing_evidence", "escalate_inquiry_evidence", "escalate_inquiry_evidence")
 			s.may(s.post("/v1/disputes/"+s.pick(s.disputes, "dispute"), "evidence[uncategorized_text]", text))
 		}),
 		"decide": do(func() {
-			s.controlStatus("POST", "disputes/close", fmt.Sprintf(`{"id": %q, "outcome": %q}`, s.pick(s.disputes, "dispute"), of("outcome", "won", "lost")))
+			s.controlStatus("POST", "disputes/close", fmt.Sprintf(`{"id": %q, "outcome": %q}`, s.pick(s.disputes, "dispute"), of("outcome", "won", "lost", "closed")))
 		}),
+		"escalate": do(func() {
+			s.controlStatus("POST", "disputes/escalate", fmt.Sprintf(`{"id": %q}`, s.pick(s.disputes, "dispute")))
+		}),
+		"accept": do(func() { s.may(s.post("/v1/disputes/" + s.pick(s.disputes, "dispute") + "/close")) }),
 		"payout": do(func() {
 			r := s.post("/v1/payouts", "amount", number("amount", 1, 3000), "currency", of("currency", "usd", "eur"), "method", of("method", "standard", "instant"),
 				"metadata[ducat_scenario]", of("scenario", "", "", "payout_failed"))
@@ -193,6 +206,12 @@ func (s *shop) agree() {
 	if !maps.Equal(sums, booked) || !maps.Equal(shown, booked) {
 		s.rt.Fatalf("transactions sum to %v, the ledger holds %v, the balance shows %v", sums, booked, shown)
 	}
+	for _, d := range s.all("/v1/disputes") {
+		moved := len(d["balance_transactions"].([]any))
+		if strings.HasPrefix(d["status"].(string), "warning_") != (moved == 0) {
+			s.rt.Fatalf("a dispute that is %v has %d balance transactions", d["status"], moved)
+		}
+	}
 	for _, p := range s.all("/v1/payouts") {
 		if p["reconciliation_status"] != "completed" {
 			continue
@@ -207,13 +226,13 @@ func (s *shop) agree() {
 }
 
 // all is a whole list, in pages of a hundred.
-func (s *shop) all(path string, params ...string) (rows []object) {
+func (w *world) all(path string, params ...string) (rows []object) {
 	for after := ""; ; {
 		q := append([]string{"limit", "100"}, params...)
 		if after != "" {
 			q = append(q, "starting_after", after)
 		}
-		l := s.must(s.get(path, q...))
+		l := w.must(w.get(path, q...))
 		for _, d := range l["data"].([]any) {
 			rows = append(rows, d.(object))
 			after = d.(object)["id"].(string)
@@ -224,7 +243,7 @@ func (s *shop) all(path string, params ...string) (rows []object) {
 	}
 }
 
-// TestBooksAgree: for any sequence of charges, refunds, failed refunds, disputes,
+// TestBooksAgree: for any sequence of charges, refunds, failed refunds, inquiries, disputes,
 // payouts of every kind and days that pass, the sum of the balance transactions,
 // the ledger and the balance object are the same for every currency, and the
 // audit of everything passes.

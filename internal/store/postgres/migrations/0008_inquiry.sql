@@ -1,0 +1,24 @@
+-- A dispute may begin as an inquiry, which moves no money. dispute names the one
+-- that withdrew money, inquiry the one that asked first.
+alter table payment add column inquiry text collate "C" not null default '';
+
+create table dispute_edge (
+	from_state text collate "C" not null,
+	to_state text collate "C" not null,
+	primary key (from_state, to_state)
+);
+insert into dispute_edge (from_state, to_state) values
+	('inquiry', 'inquiry_answered'), ('inquiry', 'inquiry_closed'), ('inquiry', 'open'),
+	('inquiry_answered', 'inquiry_closed'), ('inquiry_answered', 'open'),
+	('open', 'under_review'), ('open', 'won'), ('open', 'lost'),
+	('under_review', 'won'), ('under_review', 'lost');
+
+create function dispute_state() returns trigger language plpgsql as $$
+begin
+	if not exists (select 1 from dispute_edge where from_state = old.state and to_state = new.state) then
+		raise exception 'a dispute cannot go from % to %', old.state, new.state;
+	end if;
+	return new;
+end $$;
+create trigger dispute_state before update of state on dispute
+	for each row when (new.state <> old.state) execute function dispute_state();
