@@ -198,7 +198,7 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 		return engine.Reply{}, err
 	}
 	h.Set("Stripe-Version", known.version)
-	asked := firstOf(r.Header.Get("Stripe-Version"), params.Get("_stripe_version").String())
+	asked := plainVersion(firstOf(r.Header.Get("Stripe-Version"), params.Get("_stripe_version").String()))
 	if err := c.limited(known, asked); err != nil {
 		return engine.Reply{}, err
 	}
@@ -218,7 +218,11 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	if ep.read == nil && ep.write == nil && ep.bytes == nil {
 		return engine.Reply{}, unrecognized(r)
 	}
-	if c.principal.public && !ep.public {
+	if c.principal.customer != "" {
+		if err := c.ephemerally(ep); err != nil {
+			return engine.Reply{}, err
+		}
+	} else if c.principal.public && !ep.public {
 		return engine.Reply{}, &wireError{status: 401, code: "secret_key_required", message: "This API call cannot be made with a publishable API key. Please use a secret API key. You can find a list of your API keys at https://dashboard.stripe.com/account/apikeys."}
 	}
 	if err := c.permitted(ep); err != nil {

@@ -232,7 +232,7 @@ func decodeNumber(c *call, h form.Value, name string, at time.Time) (*cardBody, 
 		return nil, e
 	}
 	b := &cardBody{Name: found.name}
-	if b.Month, b.Year, err = decodeExpiry(h, at); err != nil {
+	if b.Month, b.Year, err = cardExpiry(h.Get("exp_month").String(), h.Get("exp_year").String(), at); err != nil {
 		return nil, err
 	}
 	cvc, set, err := text(h.Get("cvc"), name+"[cvc]", 0)
@@ -243,13 +243,13 @@ func decodeNumber(c *call, h form.Value, name string, at time.Time) (*cardBody, 
 	return b, nil
 }
 
-// decodeExpiry reads month and year; a year may have two digits.
-func decodeExpiry(h form.Value, at time.Time) (month, year int, err error) {
-	month, err = strconv.Atoi(h.Get("exp_month").String())
+// cardExpiry reads month and year; a year may have two digits.
+func cardExpiry(m, y string, at time.Time) (month, year int, err error) {
+	month, err = strconv.Atoi(m)
 	if err != nil || month < 1 || month > 12 {
 		return 0, 0, cardError("invalid_expiry_month", "exp_month", "Your card's expiration month is invalid.")
 	}
-	year, err = strconv.Atoi(h.Get("exp_year").String())
+	year, err = strconv.Atoi(y)
 	if err == nil && year >= 0 && year < 100 {
 		year += 2000
 	}

@@ -10,8 +10,9 @@ import (
 
 // sessionParams are what browsers and mobile SDKs ask a session with.
 var sessionParams = []string{
-	"client_secret", "client_default_payment_method", "country", "custom_payment_methods", "customer_session_client_secret", "deferred_intent",
-	"elements_session_id", "external_payment_methods", "hosted_surface", "locale", "mobile_app_id", "mobile_session_id", "referrer_host", "type",
+	"client_secret", "client_default_payment_method", "country", "country_override", "custom_payment_methods", "customer_session_client_secret", "deferred_intent",
+	"elements_session_id", "external_payment_methods", "hosted_surface", "legacy_customer_ephemeral_key", "link", "locale", "mobile_app_id", "mobile_session_id",
+	"payment_sheet_config", "referrer_host", "seller_details", "type",
 }
 
 // sessionTypes are what a session can be about.
@@ -27,6 +28,10 @@ func elementsSession(c *call) (obj, error) {
 	if !set {
 		return nil, missingParam("type")
 	}
+	customer, err := c.sessionCustomer()
+	if err != nil {
+		return nil, err
+	}
 	sessionID := "elements_session_1" + c.api.engine.IDs.Random(24)
 	return c.single(func(v *view) (obj, error) {
 		preference := obj{"object": "payment_method_preference", "country_code": v.merchant.Profile.Country, "type": typ}
@@ -40,13 +45,46 @@ func elementsSession(c *call) (obj, error) {
 			specs[i] = v.methodSpec(t)
 		}
 		m := v.merchant
-		return obj{
+		o := obj{
 			"session_id": sessionID, "merchant_id": m.Account, "merchant_country": m.Profile.Country, "merchant_currency": m.Profile.DefaultCurrency.Lower(),
 			"business_name": m.Profile.Name, "apple_pay_preference": "disabled", "google_pay_preference": "disabled",
 			"payment_method_preference": preference, "payment_method_specs": specs, "link_settings": obj{}, "flags": obj{}, "experiments_data": obj{},
 			"unverified_payment_methods_on_domain": []any{},
-		}, nil
+		}
+		if customer != "" {
+			o["legacy_customer"], err = v.savedBy(customer)
+		}
+		return o, err
 	})
+}
+
+// sessionCustomer is whose ephemeral key came with the request, "" if none did.
+func (c *call) sessionCustomer() (string, error) {
+	const name = "legacy_customer_ephemeral_key"
+	secret, _, err := text(c.params.Get(name), name, 0)
+	if err != nil || secret == "" {
+		return "", err
+	}
+	p, err := c.api.ephemeral(c.ctx, secret)
+	if err == nil && p.merchantID != c.principal.merchantID {
+		err = invalid("", name, "The ephemeral key belongs to another account than the publishable key.")
+	}
+	return p.customer, err
+}
+
+// savedBy shows mobile SDKs what a customer has saved.
+func (v *view) savedBy(customer string) (obj, error) {
+	rows, err := v.Resources(store.List{Kind: kindPaymentMethod, Key: "customer", Value: customer, Limit: savedMax})
+	if err != nil {
+		return nil, err
+	}
+	saved := make([]any, len(rows))
+	for i, r := range rows {
+		if saved[i], err = v.renderMethod(r); err != nil {
+			return nil, err
+		}
+	}
+	return obj{"payment_methods": saved}, nil
 }
 
 // sessionTypes finds the methods a session offers, and puts the intent it is
@@ -95,7 +133,11 @@ func (c *call) deferredTypes(v *view) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	on, err := v.methodsOn(h.Get("payment_method_configuration").String())
+	chosen := h.Get("payment_method_configuration")
+	if members, ok := chosen.AsHash(); ok { // as mobile SDKs send it
+		chosen = members.Get("id")
+	}
+	on, err := v.methodsOn(chosen.String())
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ var expandable = map[string]map[string]string{
 	"payment_intent":               {"application": "", "customer": "customer", "latest_charge": "charge", "on_behalf_of": "", "payment_method": "payment_method", "review": ""},
 	"payment_method":               {"customer": "customer"},
 	"token":                        {},
+	"ephemeral_key":                {},
 	"elements_session":             {"payment_method_preference": "payment_method_preference"},
 	"payment_method_preference":    {"payment_intent": "payment_intent", "setup_intent": "setup_intent"},
 	"confirmation_token":           {},

@@ -27,6 +27,7 @@ var makers = map[string]func(h *household) object{
 	"confirmation_tokens": func(h *household) object {
 		return h.must(h.post("/v1/test_helpers/confirmation_tokens", "payment_method", "pm_card_visa"))
 	},
+	"ephemeral_keys":       func(h *household) object { return h.ephemeralKey(h.customer) },
 	"payment_methods":      func(h *household) object { return h.method },
 	"file_links":           func(h *household) object { return h.first("/v1/file_links") },
 	"test_clocks":          func(h *household) object { return h.first(clocks) },
@@ -52,6 +53,8 @@ func needed(route string, h *household) []string {
 		return []string{"values[]", "1"}
 	case "POST /v1/customers/{customer}/sources":
 		return []string{"source", h.source["id"].(string)}
+	case "POST /v1/payment_intents/{id}/source_cancel", "POST /v1/setup_intents/{id}/source_cancel":
+		return []string{"source", "x"}
 	case "POST /v1/payment_intents/{id}/increment_authorization":
 		return []string{"amount", "1099"}
 	case "POST /v1/payment_methods/{id}/attach":
@@ -87,6 +90,7 @@ func newHousehold(w *world) *household {
 	h.method = w.must(w.post("/v1/payment_methods/pm_card_visa/attach", "customer", h.customer["id"].(string)))
 	w.must(w.post(clocks, "frozen_time", "1577836800"))
 	w.must(w.post("/v1/file_links", "file", h.first("/v1/files")["id"].(string)))
+	w.ephemeralKey(h.customer) // its version is the world's from now on
 	h.intent = w.must(w.post("/v1/payment_intents", "amount", "1099", "currency", "usd"))
 	h.mandate = object{"id": w.setUp("payment_method_data[type]", "alipay", "return_url", "https://shop.example/")["mandate"]}
 	h.setup = w.must(w.post("/v1/setup_intents"))

@@ -21,6 +21,7 @@ type principal struct {
 	public      bool // a publishable key
 	restricted  bool // may do only what permissions say
 	permissions []string
+	customer    string // of an ephemeral key, which is public too
 }
 
 // other is the storage id of the same account's other mode.
@@ -92,6 +93,9 @@ func printable(s string) string { return s[:min(len(s), 100)] }
 func (a *API) authenticate(ctx context.Context, key string) (principal, error) {
 	if p, ok := a.sandboxes.Get(key); ok {
 		return p, nil
+	}
+	if strings.HasPrefix(key, "ek_") {
+		return a.ephemeral(ctx, key)
 	}
 	bad := &wireError{status: 401, message: "Invalid API Key provided: " + mask(key)}
 	m := wellFormed.FindStringSubmatch(key)

@@ -260,10 +260,12 @@ var (
 	captureOptions = []string{"manual"}
 	threeDSecure   = []string{"any", "automatic", "challenge"}
 	futureOptions  = map[string][]string{"alipay": {"none", "off_session"}, "card": {"none", "off_session", "on_session"}}
-	ignoredOptions = map[string][]string{"card": {
-		"cvc_token", "installments", "mandate_options", "moto", "network", "request_extended_authorization", "request_incremental_authorization",
-		"request_multicapture", "request_overcapture", "require_cvc_recollection", "statement_descriptor_suffix_kana", "statement_descriptor_suffix_kanji", "three_d_secure",
-	}}
+	ignoredOptions = map[string][]string{
+		"alipay": {"app_bundle_id", "app_version_key", "currency"}, // what iOS sends along
+		"card": {
+			"cvc_token", "installments", "mandate_options", "moto", "network", "request_extended_authorization", "request_incremental_authorization",
+			"request_multicapture", "request_overcapture", "require_cvc_recollection", "statement_descriptor_suffix_kana", "statement_descriptor_suffix_kanji", "three_d_secure",
+		}}
 )
 
 // decodeOptions merges payment_method_options. Options of types this server

@@ -3,6 +3,7 @@ package stripe
 import (
 	"errors"
 	"slices"
+	"strconv"
 
 	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/engine"
@@ -241,8 +242,13 @@ func (b *methodBody) changeCard(v form.Value, t *engine.Tx) error {
 	if err := members(h, "card", "exp_month", "exp_year", "networks"); err != nil {
 		return err
 	}
+	month, year := h.Get("exp_month"), h.Get("exp_year")
+	if month.Kind() == form.Missing && year.Kind() == form.Missing {
+		return nil
+	}
 	changed := *b.Card
-	if changed.Month, changed.Year, err = decodeExpiry(h, t.At); err != nil {
+	changed.Month, changed.Year, err = cardExpiry(firstOf(month.String(), strconv.Itoa(changed.Month)), firstOf(year.String(), strconv.Itoa(changed.Year)), t.At)
+	if err != nil {
 		return err
 	}
 	b.Card = &changed

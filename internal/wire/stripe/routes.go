@@ -34,6 +34,9 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/customers/{customer}/sources/{id}", object: "source", params: []string{"metadata", "owner", "amount", "mandate", "source_order"}, write: updateCustomerSource},
 		{method: "DELETE", path: "/v1/customers/{customer}/sources/{id}", object: "source", write: detachSource},
 
+		{method: "POST", path: "/v1/ephemeral_keys", object: "ephemeral_key", params: []string{"customer", "issuing_card", "nonce", "verification_session"}, write: createEphemeralKey},
+		{method: "DELETE", path: "/v1/ephemeral_keys/{key}", object: "ephemeral_key", write: deleteEphemeralKey},
+
 		{method: "POST", path: "/v1/payment_intents", object: "payment_intent", params: intentParams, write: createIntent},
 		{method: "GET", path: "/v1/payment_intents", list: true, object: "payment_intent", params: with("customer", "customer_account"), read: listIntents},
 		{method: "GET", path: "/v1/payment_intents/search", list: true, object: "payment_intent", params: searchParams, read: func(c *call) (obj, error) { return c.search(searchIntents) }},
@@ -43,6 +46,7 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/payment_intents/{id}/capture", object: "payment_intent", params: intentCaptureParams, write: captureIntent},
 		{method: "POST", path: "/v1/payment_intents/{id}/cancel", object: "payment_intent", params: []string{"cancellation_reason"}, write: cancelIntent},
 		{method: "POST", path: "/v1/payment_intents/{id}/refresh", public: true, object: "payment_intent", params: []string{"client_secret"}, write: refreshIntent},
+		{method: "POST", path: "/v1/payment_intents/{id}/source_cancel", public: true, object: "payment_intent", params: []string{"source"}, write: cancelIntentSource},
 		{method: "POST", path: "/v1/payment_intents/{id}/increment_authorization", object: "payment_intent", params: []string{"amount", "amount_details", "application_fee_amount", "description", "hooks", "metadata", "payment_details", "statement_descriptor", "transfer_data"}, write: incrementIntent},
 		{method: "POST", path: "/v1/payment_intents/{id}/apply_customer_balance", object: "payment_intent", params: []string{"amount", "currency"}, write: notForMethods},
 		{method: "POST", path: "/v1/payment_intents/{id}/verify_microdeposits", public: true, object: "payment_intent", params: []string{"amounts", "client_secret", "descriptor_code"}, write: notForMethods},
@@ -55,6 +59,7 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/setup_intents/{id}/confirm", public: true, object: "setup_intent", params: setupConfirmParams, write: confirmSetupIntent},
 		{method: "POST", path: "/v1/setup_intents/{id}/cancel", object: "setup_intent", params: []string{"cancellation_reason"}, write: cancelSetup},
 		{method: "POST", path: "/v1/setup_intents/{id}/refresh", public: true, object: "setup_intent", params: []string{"client_secret"}, write: refreshSetup},
+		{method: "POST", path: "/v1/setup_intents/{id}/source_cancel", public: true, object: "setup_intent", params: []string{"source"}, write: cancelSetupSource},
 		{method: "GET", path: "/v1/setup_attempts", list: true, object: "setup_attempt", params: with("setup_intent"), read: listSetupAttempts},
 		{method: "GET", path: "/v1/mandates/{id}", object: "mandate", read: retrieveMandate},
 

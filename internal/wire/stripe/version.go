@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 const defaultVersion = "2026-03-25.dahlia"
 
 // settingVersion is where an account's default version is kept. An account is
-// pinned by its first request that carries a version, as in real life.
+// pinned by its server's first request that carries a version, as in real life.
 const settingVersion = "stripe.api_version"
 
 // versions lists every published version (stripe-platform §6.2).
@@ -61,6 +62,18 @@ const (
 
 func knownVersion(v string) bool { return slices.Contains(versions, v) }
 
+// betas are what mobile SDKs append to a version: "2020-08-27; alipay_beta=v1".
+// What they once unlocked is there for everybody.
+var betas = regexp.MustCompile(`^(; ?[a-z0-9_]+=[a-z0-9_]+)+$`)
+
+// plainVersion is the version without betas.
+func plainVersion(v string) string {
+	if i := strings.IndexByte(v, ';'); i > 0 && betas.MatchString(v[i:]) {
+		return v[:i]
+	}
+	return v
+}
+
 // since reports whether version v is from date on. Versions compare by date.
 func since(v, date string) bool { return v[:10] >= date }
 
@@ -101,7 +114,7 @@ func (c *call) resolveVersion(known pin, asked string) (string, error) {
 	if asked == "" {
 		return known.version, nil
 	}
-	if !known.fixed {
+	if !known.fixed && !c.principal.public { // what an app or a page was built with is not the account's
 		if err := c.api.engine.Update(c.ctx, id, engine.Cause{}, func(t *engine.Tx) error {
 			if v, ok := t.Who.Profile.Settings[settingVersion]; ok {
 				known.version = v
