@@ -55,11 +55,12 @@ type API struct {
 	sandboxes engine.Opened[principal]
 	kept      kept
 	rendered  rendered
+	reportMax int // bytes of a report's file
 }
 
 // New returns the API. The caller registers it with the engine as a front.
 func New(e *engine.Engine, w *engine.Worlds, c Config, log *slog.Logger) *API {
-	a := &API{engine: e, worlds: w, config: c, log: log, mux: http.NewServeMux()}
+	a := &API{engine: e, worlds: w, config: c, log: log, mux: http.NewServeMux(), reportMax: reportMax}
 	for _, ep := range a.endpoints() {
 		a.mux.Handle(ep.method+" "+ep.path, a.serve(ep))
 	}

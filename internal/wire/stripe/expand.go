@@ -32,6 +32,8 @@ var expandable = map[string]map[string]string{
 	"file":                         {"links": "file_links"},
 	"file_link":                    {"file": "file"},
 	"test_helpers.test_clock":      {},
+	"reporting.report_run":         {"result": "file", "parameters": ""},
+	"reporting.report_type":        {},
 	"event":                        {},
 	"webhook_endpoint":             {},
 	"balance":                      {},

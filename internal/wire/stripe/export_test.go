@@ -37,3 +37,6 @@ func DifferenceDates() []string {
 	}
 	return dates
 }
+
+// LimitReports makes reports larger than that many bytes fail.
+func (a *API) LimitReports(bytes int) { a.reportMax = bytes }

@@ -38,6 +38,12 @@ var filePurposes = []string{
 	"terminal_android_apk", "terminal_reader_splashscreen", "terminal_wifi_certificate", "terminal_wifi_private_key",
 }
 
+// generatedPurposes are those of files that the server makes; reports are the
+// only ones here.
+var generatedPurposes = []string{
+	"document_provider_identity_document", purposeReport, "financial_account_statement", "identity_document_downloadable", "selfie", "sigma_scheduled_query",
+}
+
 // evidenceTypes are the types dispute evidence may have, by what the bytes are.
 var evidenceTypes = map[string]string{"application/pdf": "pdf", "image/jpeg": "jpg", "image/png": "png"}
 
@@ -209,8 +215,8 @@ func listFiles(c *call) (obj, error) {
 	if !set {
 		return c.page(kindFile, "file upload", "", "", (*view).renderFile)
 	}
-	if !slices.Contains(filePurposes, purpose) {
-		return nil, invalid("", "purpose", "Invalid purpose: must be %s", choice(filePurposes))
+	if possible := slices.Concat(filePurposes, generatedPurposes); !slices.Contains(possible, purpose) {
+		return nil, invalid("", "purpose", "Invalid purpose: must be %s", choice(possible))
 	}
 	return c.page(kindFile, "file upload", "purpose", purpose, (*view).renderFile)
 }

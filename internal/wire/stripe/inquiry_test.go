@@ -128,7 +128,7 @@ func TestInquiryBecomesDispute(t *testing.T) {
 	w.advance(20 * 24 * time.Hour)
 	w.has(w.must(w.get(path)), object{"status": "warning_under_review"})
 	re := w.must(w.post("/v1/refunds", "charge", ch["id"].(string), "amount", "500"))
-	before := len(w.all("/v1/events"))
+	before := len(w.list("/v1/events"))
 	w.has(w.control("POST", "disputes/escalate", `{"id": "`+d["id"].(string)+`"}`), object{"id": d["id"], "state": "open", "amount": 1500})
 	d = w.must(w.get(path))
 	w.has(d, object{"status": "needs_response", "amount": 1500, "is_charge_refundable": false, "reason": "fraudulent"})
@@ -141,7 +141,7 @@ func TestInquiryBecomesDispute(t *testing.T) {
 	w.has(d["balance_transactions"].([]any)[0].(object), object{"amount": -1500, "fee": 1500, "net": -3000, "reporting_category": "dispute"})
 	w.has(w.must(w.get("/v1/refunds/"+re["id"].(string))), object{"status": "succeeded"})
 	var updated object
-	events := w.all("/v1/events")
+	events := w.list("/v1/events")
 	for _, e := range events[:len(events)-before] {
 		if e["type"] == "charge.dispute.updated" {
 			updated = e["data"].(object)["previous_attributes"].(object)

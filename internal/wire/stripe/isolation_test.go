@@ -40,6 +40,8 @@ var makers = map[string]func(h *household) object{
 	"balance_transactions": func(h *household) object { return h.first("/v1/balance_transactions") },
 	"history":              func(h *household) object { return h.first("/v1/balance_transactions") },
 	"accounts":             func(h *household) object { return h.must(h.get("/v1/account")) },
+	"report_runs":          func(h *household) object { return h.first("/v1/reporting/report_runs") },
+	"report_types":         func(*household) object { return object{"id": "nonsense.1"} }, // they are everybody's
 	"source_transactions":  func(*household) object { return object{"id": "srctxn_1"} },
 }
 
@@ -82,6 +84,7 @@ func newHousehold(w *world) *household {
 	w.control("POST", "disputes", `{"id": "`+h.charge["id"].(string)+`", "reason": "general"}`)
 	h.dispute = h.first("/v1/disputes")
 	w.must(w.send("dispute_evidence", "a.png", png, nil))
+	w.must(w.post("/v1/reporting/report_runs", "report_type", "balance.summary.1", "parameters[interval_start]", "1641045832", "parameters[interval_end]", "1646143432"))
 	w.advance(48 * time.Hour)
 	w.must(w.post("/v1/payouts", "amount", "1", "currency", "usd"))
 	h.source = w.chargeable()

@@ -102,20 +102,24 @@ func (c *call) payoutTransactions(keys []resource.Key) error {
 		if k.Name != "payout" {
 			continue
 		}
-		return c.view(func(v *view) error {
-			_, b, err := payoutOf(v, k.Value)
-			switch {
-			case errors.Is(err, store.ErrNotFound):
-				return c.unknown(400, kindPayout, "payout", "payout", k.Value)
-			case err != nil:
-				return err
-			case !b.Payout.Automatic:
-				return invalid("", "payout", "Balance transaction history can only be filtered on automatic transfers, not manual.")
-			case !b.Reconciled:
-				return invalid("payout_reconciliation_not_ready", "payout", "The transactions of this payout are not final yet. Wait for the event payout.reconciliation_completed.")
-			}
-			return nil
-		})
+		return c.view(func(v *view) error { return c.finalPayout(v, k.Value, "payout") })
+	}
+	return nil
+}
+
+// finalPayout refuses payouts of which it is not certain, or never, what they
+// paid out. param names the payout.
+func (c *call) finalPayout(r store.Reader, payout, param string) error {
+	_, b, err := payoutOf(r, payout)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return c.unknown(400, kindPayout, "payout", param, payout)
+	case err != nil:
+		return err
+	case !b.Payout.Automatic:
+		return invalid("", param, "Balance transaction history can only be filtered on automatic transfers, not manual.")
+	case !b.Reconciled:
+		return invalid("payout_reconciliation_not_ready", param, "The transactions of this payout are not final yet. Wait for the event payout.reconciliation_completed.")
 	}
 	return nil
 }

@@ -226,13 +226,13 @@ func (s *shop) agree() {
 }
 
 // all is a whole list, in pages of a hundred.
-func (w *world) all(path string, params ...string) (rows []object) {
+func (s *shop) all(path string, params ...string) (rows []object) {
 	for after := ""; ; {
 		q := append([]string{"limit", "100"}, params...)
 		if after != "" {
 			q = append(q, "starting_after", after)
 		}
-		l := w.must(w.get(path, q...))
+		l := s.must(s.get(path, q...))
 		for _, d := range l["data"].([]any) {
 			rows = append(rows, d.(object))
 			after = d.(object)["id"].(string)

@@ -145,6 +145,12 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/payouts/{id}/cancel", object: "payout", write: cancelPayout},
 		{method: "POST", path: "/v1/payouts/{id}/reverse", object: "payout", params: []string{"metadata"}, write: reversePayout},
 
+		{method: "POST", path: "/v1/reporting/report_runs", object: "reporting.report_run", params: []string{"parameters", "report_type"}, write: createReport},
+		{method: "GET", path: "/v1/reporting/report_runs", list: true, object: "reporting.report_run", params: page, read: listReports},
+		{method: "GET", path: "/v1/reporting/report_runs/{report_run}", object: "reporting.report_run", read: retrieveReport},
+		{method: "GET", path: "/v1/reporting/report_types", list: true, object: "reporting.report_type", read: listReportTypes},
+		{method: "GET", path: "/v1/reporting/report_types/{report_type}", object: "reporting.report_type", read: retrieveReportType},
+
 		{method: "GET", path: "/v1/account", object: "account", read: retrieveAccount},
 		{method: "GET", path: "/v1/accounts/{account}", object: "account", read: retrieveAccount},
 		{method: "GET", path: "/v1/balance", steady: true, object: "balance", read: retrieveBalance},

@@ -147,14 +147,17 @@ func sourceAmount(v form.Value, rules method.Rules) (int64, error) {
 	return amount, nil
 }
 
-func currency(v form.Value) (money.Currency, error) {
-	s, err := must(v, "currency", 0)
+func currency(v form.Value) (money.Currency, error) { return currencyOf(v, "currency") }
+
+// currencyOf reads a currency from a parameter of another name.
+func currencyOf(v form.Value, name string) (money.Currency, error) {
+	s, err := must(v, name, 0)
 	if err != nil {
 		return "", err
 	}
 	cur, ok := money.ParseCurrency(s)
 	if !ok {
-		return "", invalid("", "currency", "Invalid currency: %s. Stripe currently supports these currencies: %s", strings.ToLower(printable(s)), supportedCurrencies)
+		return "", invalid("", name, "Invalid currency: %s. Stripe currently supports these currencies: %s", strings.ToLower(printable(s)), supportedCurrencies)
 	}
 	return cur, nil
 }
