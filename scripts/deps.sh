@@ -37,7 +37,7 @@ tools=(
   "Chromium|have_chromium|chromium|browser tests of the hosted pages and of the script"
   "Node.js with npm|have_node|nodejs npm|conformance suite of the JavaScript library"
   "Python with venv|have_python|python3 python3-venv|conformance suite of the Python library"
-  "Maven with a JDK|have_maven|maven default-jdk-headless|conformance suite of the Java library"
+  "Maven with a JDK|have_maven|maven default-jdk-headless|conformance suites of the Java and Android libraries"
 )
 
 missing=()
