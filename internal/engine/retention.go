@@ -43,7 +43,8 @@ type prunePayload struct {
 // time, unless that is planned already. A front calls it with every row that it
 // does not keep for ever.
 func (t *Tx) PlanPrune(front string, due time.Time) error {
-	return t.Job("prune:"+front, JobPrune, due, prunePayload{front})
+	id := "prune:" + front
+	return t.EnsureJob(id, func() (store.Job, error) { return t.job(id, JobPrune, due, prunePayload{front}) })
 }
 
 // RunPrune handles JobPrune.

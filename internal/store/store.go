@@ -182,6 +182,9 @@ type Attempt struct {
 	Manual   bool          `json:"manual,omitempty"`
 }
 
+// FewMax is how many rows Reader.Few returns at most.
+const FewMax = 100
+
 // List asks for rows of a kind, newest first (by Sort, descending).
 type List struct {
 	Kind       string
@@ -204,6 +207,10 @@ type Reader interface {
 	// ResourceBy returns the newest row of a kind with a key.
 	ResourceBy(kind, key, value string) (resource.Row, error)
 	Resources(q List) ([]resource.Row, error)
+	// Few returns all rows of a kind of which no merchant has more than FewMax, the
+	// newest first. It is for what nearly every update asks for: an engine may
+	// remember the answer.
+	Few(kind string) ([]resource.Row, error)
 	// CountResources counts the rows of a list, whatever its limit.
 	CountResources(q List) (int64, error)
 	Payment(id string) (payment.Payment, error)
@@ -284,6 +291,9 @@ type Tx interface {
 
 	// InsertJob adds a job unless its ID is taken.
 	InsertJob(j Job) error
+	// EnsureJob is InsertJob for a job that is nearly always there already. It
+	// asks for the job, whose ID is id, only if it may be missing.
+	EnsureJob(id string, job func() (Job, error)) error
 	// RescheduleJob sets Due, RunAt and Payload and drops the lease.
 	RescheduleJob(j Job) error
 	DeleteJob(id string) error

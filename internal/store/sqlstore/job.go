@@ -30,6 +30,23 @@ values ($1, $2, $3, $4, $5, $6, 0, $6, $7, $8) on conflict (merchant, id) do not
 		t.merchant, j.ID, j.Kind, int64(store.LaneOf(j.Kind)), toMilli(j.Due), toMilli(j.RunAt), int64(j.Tries), j.Payload)
 }
 
+// EnsureJob implements store.Tx.
+func (t *Tx) EnsureJob(id string, job func() (store.Job, error)) error {
+	if t.conn.Memory().job(t.merchant, id) {
+		return t.err
+	}
+	j, err := job()
+	if err != nil {
+		return t.fail(err)
+	}
+	j.ID = id
+	if err := t.InsertJob(j); err != nil {
+		return err
+	}
+	t.conn.Memory().keepJob(t.merchant, id)
+	return nil
+}
+
 // RescheduleJob implements store.Tx. A job that was deleted stays deleted.
 func (t *Tx) RescheduleJob(j store.Job) error {
 	return t.exec(`update job set due = $3, run_at = $4, leased_until = 0, ready_at = $4, payload = $5 where merchant = $1 and id = $2`,
@@ -38,6 +55,7 @@ func (t *Tx) RescheduleJob(j store.Job) error {
 
 // DeleteJob implements store.Tx. Deleting what is not there does nothing.
 func (t *Tx) DeleteJob(id string) error {
+	t.conn.Memory().jobDeleted(t.merchant, id)
 	return t.exec(`delete from job where merchant = $1 and id = $2`, t.merchant, id)
 }
 

@@ -63,45 +63,6 @@ func cloned(p merchant.Profile) merchant.Profile {
 	return p
 }
 
-// Memory keeps merchants from one transaction to the next, for a connection
-// that alone changes the database. Its engine lets it forget everything when a
-// transaction is undone, or when somebody else turns out to have written.
-type Memory struct{ merchants map[int64]merchant.Merchant }
-
-// memoryMax bounds how many merchants are kept: more than a server has in use at
-// a time, since all are forgotten when there are more.
-const memoryMax = 1 << 14
-
-// Forget empties the memory.
-func (m *Memory) Forget() { clear(m.merchants) }
-
-func (m *Memory) merchant(id int64) (merchant.Merchant, bool) {
-	if m == nil {
-		return merchant.Merchant{}, false
-	}
-	who, ok := m.merchants[id]
-	who.Profile = cloned(who.Profile)
-	return who, ok
-}
-
-func (m *Memory) keep(who merchant.Merchant) {
-	if m == nil {
-		return
-	}
-	if m.merchants == nil || len(m.merchants) >= memoryMax {
-		m.merchants = map[int64]merchant.Merchant{}
-	}
-	who.Profile = cloned(who.Profile)
-	m.merchants[who.ID] = who
-}
-
-// changed forgets a merchant that is being written.
-func (m *Memory) changed(id int64) {
-	if m != nil {
-		delete(m.merchants, id)
-	}
-}
-
 func encodeProfile(p merchant.Profile) (string, error) {
 	b, err := json.Marshal(p)
 	return string(b), err
@@ -181,6 +142,7 @@ func (s *Store) ClearMerchant(ctx context.Context, merchantID int64) error {
 		if m.Live {
 			return fmt.Errorf("store: merchant %d is live and is not cleared", merchantID)
 		}
+		t.conn.Memory().Forget()
 		for _, table := range dataTables {
 			if err := t.exec(`delete from `+table+` where merchant = $1`, merchantID); err != nil {
 				return err

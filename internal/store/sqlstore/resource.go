@@ -154,6 +154,21 @@ func (t *Tx) Resources(q store.List) ([]resource.Row, error) {
 	return rows, err
 }
 
+// Few implements store.Reader.
+func (t *Tx) Few(kind string) ([]resource.Row, error) {
+	if t.err != nil {
+		return nil, t.err
+	}
+	if rows, ok := t.conn.Memory().rows(t.merchant, kind); ok {
+		return rows, nil
+	}
+	rows, err := t.Resources(store.List{Kind: kind, Limit: store.FewMax})
+	if err == nil {
+		t.conn.Memory().keepRows(t.merchant, kind, rows)
+	}
+	return rows, err
+}
+
 // last sorts after every Sort.
 const last = "\U0010FFFF"
 
@@ -218,6 +233,7 @@ and o.name = $%d and o.value = $%d and o.sort = k.sort)`, len(args)+1, len(args)
 
 // InsertResource implements store.Tx.
 func (t *Tx) InsertResource(r resource.Row) error {
+	t.conn.Memory().rowsChanged(t.merchant, r.Kind)
 	keys, err := encodeKeys(r.Keys)
 	if err != nil {
 		return t.fail(err)
@@ -267,6 +283,7 @@ func (t *Tx) deleteKeys(r resource.Row, keys []resource.Key) error {
 
 // UpdateResource implements store.Tx.
 func (t *Tx) UpdateResource(r resource.Row) error {
+	t.conn.Memory().rowsChanged(t.merchant, r.Kind)
 	return t.execOne(`update resource set payment = $6, body = $7, version = version + 1
 where merchant = $1 and kind = $2 and sort = $3 and id = $4 and version = $5`,
 		t.merchant, r.Kind, r.Sort, r.ID, r.Version, r.Payment, r.Body)
@@ -274,6 +291,7 @@ where merchant = $1 and kind = $2 and sort = $3 and id = $4 and version = $5`,
 
 // RekeyResource implements store.Tx.
 func (t *Tx) RekeyResource(r resource.Row, keys []resource.Key) error {
+	t.conn.Memory().rowsChanged(t.merchant, r.Kind)
 	stored, err := encodeKeys(keys)
 	if err != nil {
 		return t.fail(err)
@@ -301,6 +319,7 @@ func without(keys, others []resource.Key) (left []resource.Key) {
 
 // DeleteResource implements store.Tx. Deleting what is not there does nothing.
 func (t *Tx) DeleteResource(kind, name string) error {
+	t.conn.Memory().rowsChanged(t.merchant, kind)
 	r, err := t.Resource(kind, name)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil

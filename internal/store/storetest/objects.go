@@ -67,6 +67,60 @@ func resources(f *fixture) {
 	find(foreign.ID, foreign)
 }
 
+// few asks for the same rows after each way of changing them, in the transaction
+// that does it and in the next: an engine may remember the former answer.
+func few(f *fixture) {
+	a, b := f.newRow("x.y"), f.newRow("x.y")
+	want := func(r store.Reader, rows ...resource.Row) {
+		f.Helper()
+		got, err := r.Few("x.y")
+		f.must(err)
+		equal(f, len(got), len(rows))
+		for i, row := range rows {
+			equal(f, got[i].ID, row.ID)
+			equal(f, got[i].Body, row.Body)
+			got[i] = resource.Row{} // the answer is its receiver's
+		}
+	}
+	current := func(rows ...resource.Row) {
+		f.Helper()
+		for range 2 {
+			f.update(func(tx store.Tx) error { want(tx, rows...); return nil })
+			f.view(func(r store.Reader) error { want(r, rows...); return nil })
+		}
+	}
+	current()
+	change := func(do func(tx store.Tx) error, rows ...resource.Row) {
+		f.Helper()
+		f.want(f.Update(f.ctx(), one, func(tx store.Tx) error {
+			f.must(do(tx))
+			want(tx, rows...)
+			return errRefused
+		}), errRefused)
+		f.update(func(tx store.Tx) error {
+			want(tx) // what was remembered before must not stay
+			return nil
+		})
+	}
+	change(func(tx store.Tx) error { return tx.InsertResource(a) }, a)
+	f.update(func(tx store.Tx) error { return tx.InsertResource(a) })
+	current(a)
+	f.update(func(tx store.Tx) error { return tx.InsertResource(b) })
+	f.update(func(tx store.Tx) error { return tx.InsertResource(f.newRow("x.z")) })
+	current(b, a)
+	a.Body = []byte("new")
+	f.update(func(tx store.Tx) error { return tx.UpdateResource(a) })
+	current(b, a)
+	a.Version, a.Body = 2, []byte("newer")
+	f.update(func(tx store.Tx) error { return tx.RekeyResource(a, []resource.Key{{Name: "n", Value: "v"}}) })
+	current(b, a)
+	f.update(func(tx store.Tx) error { return tx.DeleteResource("x.y", b.ID) })
+	current(a)
+	f.must(f.Update(f.ctx(), other, func(tx store.Tx) error { want(tx); return nil }))
+	f.must(f.ClearMerchant(f.ctx(), one))
+	current()
+}
+
 func resourceConflicts(f *fixture) {
 	a, b := f.newRow("x.y"), f.newRow("x.y")
 	b.ID = "chosen"

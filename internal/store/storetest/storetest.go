@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 
 		{"Resources", resources},
 		{"ResourceConflicts", resourceConflicts},
+		{"FewResources", few},
 		{"ResourceWindows", windows},
 		{"ResourceKeys", rekeyed},
 		{"ResourceOrderIsOfBytes", byteOrder},
@@ -73,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ClaimMerchantJobs", claimMerchant},
 		{"ClaimJob", claimJob},
 		{"Lanes", lanes},
+		{"EnsureJob", ensureJob},
 
 		{"Answers", answers},
 		{"AnswerIsClaimedOnce", answerOnce},

@@ -393,3 +393,35 @@ func deliveries(f *fixture) {
 		return err
 	})
 }
+
+// ensureJob ensures a job after each way of losing it.
+func ensureJob(f *fixture) {
+	ensure := func(tx store.Tx) {
+		f.Helper()
+		f.must(tx.EnsureJob("a", func() (store.Job, error) { return newJob("ignored", noon), nil }))
+	}
+	there := func() {
+		f.Helper()
+		for range 2 {
+			f.update(func(tx store.Tx) error { ensure(tx); return nil })
+			f.view(func(r store.Reader) error {
+				js, err := r.Jobs(9)
+				equal(f, names(js), "a ")
+				return err
+			})
+		}
+	}
+	f.want(f.Update(f.ctx(), one, func(tx store.Tx) error { ensure(tx); return errRefused }), errRefused)
+	there()
+	f.update(func(tx store.Tx) error { return tx.DeleteJob("a") })
+	there()
+	f.must(f.ClearMerchant(f.ctx(), one))
+	there()
+	f.want(f.Update(f.ctx(), other, func(tx store.Tx) error {
+		return tx.EnsureJob("b", func() (store.Job, error) { return store.Job{}, errRefused })
+	}), errRefused)
+	js, _ := f.claim(noon, 9)
+	equal(f, names(js), "a ")
+	f.update(func(tx store.Tx) error { return tx.DeleteJob("a") })
+	there()
+}

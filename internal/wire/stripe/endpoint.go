@@ -78,7 +78,7 @@ type subscription struct {
 // subscribed returns the enabled endpoints that want a type of event; version is
 // the account's.
 func (a *API) subscribed(r store.Reader, version, typ string) ([]subscription, error) {
-	rows, err := r.Resources(store.List{Kind: kindEndpoint, Limit: endpointsMax})
+	rows, err := r.Few(kindEndpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func createEndpoint(c *call) (step, error) {
 			if err := t.UpdateMerchant(t.Who); err != nil {
 				return err
 			}
-			rows, err := t.Resources(store.List{Kind: kindEndpoint, Limit: endpointsMax})
+			rows, err := t.Few(kindEndpoint)
 			if err != nil {
 				return err
 			}

@@ -105,7 +105,7 @@ type EndpointHealth struct {
 
 // Endpoints lists a merchant's webhook endpoints, newest first.
 func (a *API) Endpoints(r store.Reader, m merchant.Merchant) (any, error) {
-	rows, err := r.Resources(store.List{Kind: kindEndpoint, Limit: endpointsMax})
+	rows, err := r.Few(kindEndpoint)
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,11 @@ func (w *witness) Resources(q store.List) ([]resource.Row, error) {
 	return w.rest().Resources(q)
 }
 
+// Few implements store.Reader.
+func (w *witness) Few(kind string) ([]resource.Row, error) {
+	return w.rest().Few(kind)
+}
+
 // CountResources implements store.Reader.
 func (w *witness) CountResources(q store.List) (int64, error) {
 	return w.rest().CountResources(q)
