@@ -63,6 +63,7 @@ var table = []entry{
 	{"clock", nil, "leaves are used by everything, so they use nothing of ours"},
 	{"fault", nil, "leaves are used by everything, so they use nothing of ours"},
 	{"resource", nil, "leaves are used by everything, so they use nothing of ours"},
+	{"pack", nil, "leaves are used by everything, so they use nothing of ours"},
 	{"reqlog", nil, "leaves are used by everything, so they use nothing of ours"},
 
 	{"ledger", leaves, "the books know amounts and accounts, not what was bought or how it was paid"},
@@ -91,7 +92,7 @@ var table = []entry{
 	{"safehttp", leaves, "the address policy must be judged without knowing who calls"},
 	{"webhook", with(core, "store", "safehttp", "job"), "delivery signs through an interface and knows no wire format"},
 
-	{"wire/*", with(core, "engine", "store", "rail", "webhook", "safehttp", "report", parts), "a dialect translates between its wire and the engine; it reads its rows through the store's port, names simulator instructions and deliveries, and knows no other dialect, no database and no particular rail"},
+	{"wire/*", with(core, "engine", "store", "rail", "webhook", "safehttp", "report", "pack", parts), "a dialect translates between its wire and the engine; it reads its rows through the store's port, names simulator instructions and deliveries, and knows no other dialect, no database and no particular rail"},
 	{"wire/antom/settlement", with(core, "report"), "a part of a dialect that renders report entries has to know what an entry is"},
 	{"wire/*/*", core, "a part of a dialect is about its form alone, so that it can be fuzzed without an engine; dialects share no parts"},
 	{"wire/wiretest", with(core, "engine", "store", "pgtest", "server"), "the dialects' test helper starts the whole system and names none of them"},

@@ -348,26 +348,46 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 		}
 		return err
 	}
+	var answer func() []byte
 	op.Finish = func(t *engine.Tx) (engine.Reply, error) {
+		reply := engine.Reply{Status: 200, Headers: []byte(c.version), Keep: true}
 		if refusal == nil {
 			o, err := s.finish(t)
 			if err == nil {
-				if err = c.expandAll(c.in(t), o); err == nil {
-					older(c.version, o)
-					return engine.Reply{Status: 200, Headers: []byte(c.version), Body: encode(o), Keep: true}, nil
-				}
+				err = c.expandAll(c.in(t), o)
 			}
 			w, ok := errors.AsType[*wireError](err)
-			if !ok || !w.keep {
+			switch {
+			case err == nil:
+				older(c.version, o)
+				answer = func() []byte { return encode(o) }
+			case ok && w.keep:
+				refusal = w
+			default:
 				return engine.Reply{}, err
 			}
-			refusal = w
 		}
-		c.refused = refusal.code
-		return engine.Reply{Status: refusal.status, Headers: []byte(c.version), Keep: true, Body: refusal.at(c.version).envelope(c.requestID, a.config.BaseURL, t.Wall)}, nil
+		if w := refusal; w != nil {
+			c.refused, reply.Status = w.code, w.status
+			answer = func() []byte { return w.at(c.version).envelope(c.requestID, a.config.BaseURL, t.Wall) }
+		}
+		if op.Key != "" {
+			body := answer()
+			answer = func() []byte { return body }
+			reply.Body = dictionary().Pack(body)
+		}
+		return reply, nil
 	}
 	reply, err := a.engine.Execute(c.ctx, op)
-	return reply, keyError(err, c)
+	switch {
+	case err != nil:
+		return reply, keyError(err, c)
+	case reply.Replayed:
+		reply.Body, err = dictionary().Unpack(reply.Body)
+	default: // one that is not stored is written here, where nobody waits for it
+		reply.Body = answer()
+	}
+	return reply, err
 }
 
 // keyError gives the error about a key used for another endpoint its wire form,

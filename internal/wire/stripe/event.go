@@ -98,7 +98,7 @@ func (a *API) emit(t *engine.Tx, m message) error {
 	if err != nil {
 		return err
 	}
-	row := newRow(t, kindEvent, eventID, "", account.encode(), resource.Key{Name: "type", Value: account.Type})
+	row := newRow(t, kindEvent, eventID, "", dictionary().Pack(account.encode()), resource.Key{Name: "type", Value: account.Type})
 	if err := t.InsertResource(row); err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func renderEvent(row resource.Row, b eventBody, live bool, pending int) (obj, er
 const deliveriesMax = 100
 
 func (v *view) event(row resource.Row) (obj, error) {
-	b, err := decodeBody[eventBody](row)
+	b, err := decodeEvent(row)
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +234,7 @@ func listEvents(c *call) (obj, error) {
 		return c.page(kindEvent, "event", "", "", (*view).event)
 	}
 	keep := func(v *view, r resource.Row) bool {
-		b, err := decodeBody[eventBody](r)
+		b, err := decodeEvent(r)
 		if err != nil {
 			return false
 		}
@@ -299,7 +299,7 @@ func (a *API) Resend(t *engine.Tx, event, endpoint resource.Row) error {
 	if len(ds) > 0 {
 		deliveryID = ds[0].ID
 	} else {
-		b, err := decodeBody[eventBody](event)
+		b, err := decodeEvent(event)
 		if err != nil {
 			return err
 		}

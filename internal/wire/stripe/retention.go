@@ -52,7 +52,7 @@ func (v *view) pastEvent(name string, unknown error) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := decodeBody[eventBody](row)
+	b, err := decodeEvent(row)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (a *API) Prune(t *engine.Tx, limit int) (next time.Time, err error) {
 }
 
 func prunedEvent(t *engine.Tx, row resource.Row) error {
-	b, err := decodeBody[eventBody](row)
+	b, err := decodeEvent(row)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,31 @@
+package stripe
+
+import (
+	_ "embed"
+	"fmt"
+	"sync"
+
+	"github.com/ducatpay/ducat/internal/pack"
+	"github.com/ducatpay/ducat/internal/resource"
+)
+
+// dictionaryText is an object and an event of each kind there are many of, those
+// of most payments last. What databases keep was packed with it: it is never
+// changed.
+//
+//go:embed dictionary.txt
+var dictionaryText []byte
+
+// dictionary packs what is stored as it was rendered: events, and answers to
+// idempotent requests.
+var dictionary = sync.OnceValue(func() *pack.Dictionary { return pack.New(1, dictionaryText) })
+
+// decodeEvent reads an event's row. Rows of former versions are not packed.
+func decodeEvent(r resource.Row) (eventBody, error) {
+	text, err := dictionary().Unpack(r.Body)
+	if err != nil {
+		return eventBody{}, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
+	}
+	r.Body = text
+	return decodeBody[eventBody](r)
+}

@@ -1,0 +1,45 @@
+package stripe
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+
+	"github.com/ducatpay/ducat/internal/resource"
+)
+
+// TestDictionaryIsFixed: with another text, no database could be read any more. A
+// better dictionary gets another number beside this one.
+func TestDictionaryIsFixed(t *testing.T) {
+	t.Parallel()
+	const want = "645ab9e750d7950a831c6e8a205421f117402dde5739b5bd5aea075c2f396682"
+	sum := sha256.Sum256(dictionaryText)
+	if got := hex.EncodeToString(sum[:]); got != want {
+		t.Errorf("the dictionary is %s", got)
+	}
+}
+
+// TestStoredEvents: rows of former versions, which are not packed, are read like
+// those that are, and what cannot be read is said.
+func TestStoredEvents(t *testing.T) {
+	t.Parallel()
+	full := eventBody{Type: "customer.created", APIVersion: "2026-03-25.dahlia", RequestID: "req_1", Object: encodeCompact(obj{
+		"id": "cus_1", "object": "customer", "address": nil, "balance": 0, "currency": nil, "default_source": nil, "delinquent": false,
+		"description": nil, "email": "jenny@example.com", "livemode": false, "metadata": obj{}, "name": nil, "phone": nil,
+	})}
+	text := full.encode()
+	packed := dictionary().Pack(text)
+	if len(packed)*3 > len(text) {
+		t.Errorf("an event of %d bytes takes %d", len(text), len(packed))
+	}
+	for name, body := range map[string][]byte{"packed": packed, "of a former version": text} {
+		got, err := decodeEvent(resource.Row{Kind: kindEvent, ID: "evt_1", Body: body})
+		if err != nil || got.Type != full.Type || !bytes.Equal(got.Object, full.Object) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	if got, err := decodeEvent(resource.Row{Kind: kindEvent, ID: "evt_1", Body: packed[:9]}); err == nil {
+		t.Errorf("what is damaged is %+v", got)
+	}
+}
