@@ -382,10 +382,10 @@ func (t *Tx) letGo(p *payment.Payment, amount money.Amount) ledger.Transfer {
 	return ledger.Transfer{ID: "release:" + p.Attempt.ID, At: t.At, Debit: ledger.Hold, Credit: ledger.Receivable(p.Attempt.Rail), Amount: amount, Payment: p.ID}
 }
 
-// release books that all held funds go back to the payer and plans to tell the
-// rail so.
-func (t *Tx) release(p *payment.Payment) error {
-	if err := t.Post(t.letGo(p, p.Amount)); err != nil {
+// release books that held funds go back to the payer and plans to tell the rail
+// so.
+func (t *Tx) release(p *payment.Payment, held money.Amount) error {
+	if err := t.Post(t.letGo(p, held)); err != nil {
 		return err
 	}
 	return t.planVoid(p.ID, p.Attempt.ID)

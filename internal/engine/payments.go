@@ -160,15 +160,26 @@ func (t *Tx) authorize(p *payment.Payment, r rail.Rail) error {
 // transaction. For a rail over the network the outcome is known only after the
 // transaction (see Execute).
 func (t *Tx) Capture(p *payment.Payment, proof payment.Capturable, operation string, amount money.Amount) error {
-	if amount.Currency != p.Amount.Currency || amount.Minor <= 0 || amount.Minor > p.Amount.Minor {
-		return fault.Newf(fault.Invalid, "capture_amount", "The amount to capture has to be between one unit and the %s that are authorised.", p.Amount)
+	return t.capture(p, proof, operation, amount, false)
+}
+
+// CapturePart is Capture, but what is left stays authorised until its deadline,
+// so that more can be captured; Void lets go of it. Each part has an operation
+// name of its own.
+func (t *Tx) CapturePart(p *payment.Payment, proof payment.Capturable, operation string, amount money.Amount) error {
+	return t.capture(p, proof, operation, amount, amount != p.HeldAmount())
+}
+
+func (t *Tx) capture(p *payment.Payment, proof payment.Capturable, operation string, amount money.Amount, more bool) error {
+	if held := p.HeldAmount(); amount.Currency != held.Currency || amount.Minor <= 0 || amount.Minor > held.Minor {
+		return fault.Newf(fault.Invalid, "capture_amount", "The amount to capture has to be between one unit and the %s that are authorised.", held)
 	}
 	proof.Begin(operation)
 	req, err := t.request(p, operation, "capture")
 	if err != nil {
 		return err
 	}
-	req.Amount = amount
+	req.Amount, req.More = amount, more
 	c := call{Verb: "capture", Payment: p.ID, Rail: p.Attempt.Rail, Request: req}
 	r, err := t.e.rail(c.Rail)
 	if err != nil {
@@ -208,7 +219,7 @@ func (t *Tx) settle(p *payment.Payment, c call, out rail.Outcome) error {
 		}
 		switch out.Status {
 		case rail.Done:
-			return t.captured(p, c.Request.ID, c.Request.Amount)
+			return t.captured(p, c.Request)
 		case rail.Refused:
 			return t.refuse(p, payment.Reason(out.Reason))
 		case rail.Waiting, rail.Redirect:
@@ -256,9 +267,14 @@ func (t *Tx) awaitWallet(p *payment.Payment, out rail.Outcome) error {
 var errUndecided = errors.New("engine: outcome is not known yet")
 
 // captured books a capture: the funds are the merchant's, less the fee, and
-// available on the settlement day. The rest of what was authorised goes back.
-func (t *Tx) captured(p *payment.Payment, operation string, amount money.Amount) error {
-	if err := p.Capture(operation, amount, t.At); err != nil {
+// available on the settlement day. The rest of what was authorised goes back,
+// unless more is to be captured.
+func (t *Tx) captured(p *payment.Payment, req rail.Request) error {
+	amount, cause, take := req.Amount, captureCause(p), p.Capture
+	if req.More {
+		take = p.CapturePart
+	}
+	if err := take(req.ID, amount, t.At); err != nil {
 		return err
 	}
 	if err := t.save(p); err != nil {
@@ -275,17 +291,14 @@ func (t *Tx) captured(p *payment.Payment, operation string, amount money.Amount)
 	}
 	fee := t.Who.Fee(amount)
 	pending := ledger.Pending(day)
-	ts := []ledger.Transfer{{ID: "capture:" + p.ID, At: t.At, Debit: ledger.Hold, Credit: pending, Amount: amount, Payment: p.ID}}
-	if rest := p.Amount.Sub(amount); rest.Minor > 0 {
+	ts := []ledger.Transfer{{ID: "capture:" + cause, At: t.At, Debit: ledger.Hold, Credit: pending, Amount: amount, Payment: p.ID}}
+	if rest := p.Amount.Sub(p.CapturedAmount()); rest.Minor > 0 && !req.More {
 		ts = append(ts, t.letGo(p, rest))
 	}
 	if fee.Minor > 0 {
-		ts = append(ts, ledger.Transfer{ID: "fee:" + p.ID, At: t.At, Debit: pending, Credit: ledger.Fees, Amount: fee, Payment: p.ID})
+		ts = append(ts, ledger.Transfer{ID: "fee:" + cause, At: t.At, Debit: pending, Credit: ledger.Fees, Amount: fee, Payment: p.ID})
 	}
 	if err := t.Post(ts...); err != nil {
-		return err
-	}
-	if err := t.DeleteJob("expire:" + p.ID); err != nil {
 		return err
 	}
 	if !atOnce {
@@ -293,13 +306,27 @@ func (t *Tx) captured(p *payment.Payment, operation string, amount money.Amount)
 			return err
 		}
 	}
-	if err := t.planDispute(p); err != nil {
-		return err
+	if !req.More {
+		if err := t.DeleteJob("expire:" + p.ID); err != nil {
+			return err
+		}
+		if err := t.planDispute(p); err != nil {
+			return err
+		}
 	}
 	if err := t.state(event.Fact{Kind: event.Captured, Amount: amount, Fee: fee, Due: due}, p, nil); err != nil || !atOnce {
 		return err
 	}
 	return t.settleDay(day)
+}
+
+// captureCause names the next capture of a payment in transfers: after the
+// payment, and after the first one also by how much was captured before it.
+func captureCause(p *payment.Payment) string {
+	if before := p.CapturedAmount().Minor; before > 0 {
+		return fmt.Sprintf("%s@%d", p.ID, before)
+	}
+	return p.ID
 }
 
 // settlesAtOnce reports whether the simulator was told to make a payment's
@@ -326,45 +353,50 @@ func (t *Tx) settlementDay(r method.Rules) time.Time {
 // refuse ends an attempt that payer, wallet or rail turned down; funds that
 // were held go back.
 func (t *Tx) refuse(p *payment.Payment, why payment.Reason) error {
+	rest := p.HeldAmount()
 	held, err := p.Refuse(why)
 	if err != nil {
-		return err
-	}
-	if err := t.save(p); err != nil {
-		return err
-	}
-	if err := t.DeleteJob("expire:" + p.ID); err != nil {
 		return err
 	}
 	f := event.Fact{Kind: event.Declined, Reason: string(why)}
 	if held {
 		f.Kind = event.CaptureDeclined
-		if err := t.release(p); err != nil {
-			return err
-		}
 	}
-	return t.state(f, p, nil)
+	return t.ended(p, rest, f)
 }
 
-// Void lets go of an attempt that was not captured: held funds go back to the
-// payer.
+// Void lets go of an attempt that was not captured, or of what is left of one
+// captured in part: held funds go back to the payer.
 func (t *Tx) Void(p *payment.Payment) error {
-	held, err := p.Void()
-	if err != nil {
+	rest := p.HeldAmount()
+	if _, err := p.Void(); err != nil {
 		return err
 	}
+	return t.ended(p, rest, event.Fact{Kind: event.Voided})
+}
+
+// ended books the end of an attempt of which nothing more will be captured. What
+// is still held goes back to the payer. If a part was captured, the payment is a
+// captured one, and what is told concerns the rest alone.
+func (t *Tx) ended(p *payment.Payment, held money.Amount, f event.Fact) error {
 	if err := t.save(p); err != nil {
 		return err
 	}
 	if err := t.DeleteJob("expire:" + p.ID); err != nil {
 		return err
 	}
-	if held {
-		if err := t.release(p); err != nil {
+	if held.Minor > 0 {
+		if err := t.release(p, held); err != nil {
 			return err
 		}
 	}
-	return t.state(event.Fact{Kind: event.Voided}, p, nil)
+	if p.State() == payment.Captured {
+		if err := t.planDispute(p); err != nil {
+			return err
+		}
+		f = event.Fact{Kind: event.RestLetGo, Amount: held, Reason: string(f.Kind)}
+	}
+	return t.state(f, p, nil)
 }
 
 // Lapse applies an overdue deadline, if there is one, and reports whether it
@@ -374,22 +406,11 @@ func (t *Tx) Lapse(p *payment.Payment) (bool, error) {
 	if !p.Overdue(t.At) || p.Attempt.Claim != "" {
 		return false, nil
 	}
-	held, err := p.Expire(t.At)
-	if err != nil {
+	rest := p.HeldAmount()
+	if _, err := p.Expire(t.At); err != nil {
 		return false, err
 	}
-	if err := t.save(p); err != nil {
-		return false, err
-	}
-	if err := t.DeleteJob("expire:" + p.ID); err != nil {
-		return false, err
-	}
-	if held {
-		if err := t.release(p); err != nil {
-			return false, err
-		}
-	}
-	return true, t.state(event.Fact{Kind: event.Expired}, p, nil)
+	return true, t.ended(p, rest, event.Fact{Kind: event.Expired})
 }
 
 // RefundPayment starts sending captured funds back. The refund window is a rule of the

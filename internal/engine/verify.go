@@ -381,10 +381,6 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 	} else if err := a.inquiry(p, planned); err != nil {
 		return err
 	}
-	var held int64
-	if p.State() == payment.Authorized {
-		held = p.Amount.Minor
-	}
 	authorized, err := a.authorized(p)
 	if err != nil {
 		return err
@@ -394,8 +390,8 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 		got, want int64
 	}{
 		{"authorised in the ledger", f.held, authorized},
-		{"still held", f.held - f.captured - f.released, held},
 		{"captured", f.captured, p.CapturedAmount().Minor},
+		{"still held", f.held - f.captured - f.released, p.HeldAmount().Minor},
 		{"taken for refunds", f.refunded, all},
 		{"returned for failed refunds", f.restored, failed},
 		{"withdrawn for its dispute", f.disputed, disputed},

@@ -65,7 +65,7 @@ func TestVerifyFindsADifference(t *testing.T) {
 		do   func(sold, held string) func(*engine.Tx) error
 		want string
 	}{
-		"Captured":   {func(sold, _ string) func(*engine.Tx) error { return transfer(ledger.Hold, pending, sold) }, "still held is -1, should be 0"},
+		"Captured":   {func(sold, _ string) func(*engine.Tx) error { return transfer(ledger.Hold, pending, sold) }, "captured is 10001, should be 10000"},
 		"Authorised": {func(_, held string) func(*engine.Tx) error { return transfer(owed, ledger.Hold, held) }, "authorised in the ledger is 10001, should be 10000"},
 		"Released":   {func(_, held string) func(*engine.Tx) error { return transfer(ledger.Hold, owed, held) }, "still held is 9999, should be 10000"},
 		"Refunded":   {func(sold, _ string) func(*engine.Tx) error { return transfer(ledger.Available, owed, sold) }, "taken for refunds is 3001, should be 3000"},
@@ -87,21 +87,21 @@ func TestVerifyFindsADifference(t *testing.T) {
 				return t.UpdatePayment(*p)
 			}
 		}, "but its deadline is"},
-		"CapturedSum": {func(sold, _ string) func(*engine.Tx) error {
+		"CapturedSum": {func(_, held string) func(*engine.Tx) error {
 			return func(t *engine.Tx) error {
-				p, err := t.LoadPayment(sold)
+				p, err := t.LoadPayment(held)
 				if err != nil {
 					return err
 				}
 				s := p.Stored()
-				s.CapturedMinor--
+				s.CapturedMinor++
 				changed, err := payment.Restore(*p, s)
 				if err != nil {
 					return err
 				}
 				return t.UpdatePayment(changed)
 			}
-		}, "captured is 10000, should be 9999"},
+		}, "captured is 0, should be 1"},
 		"RefundedSum": {func(sold, _ string) func(*engine.Tx) error {
 			return func(t *engine.Tx) error {
 				p, err := t.LoadPayment(sold)

@@ -21,6 +21,7 @@ const (
 	Captured          Kind = "captured"         // funds are the merchant's
 	CaptureDeclined   Kind = "capture_declined" // refused at capture; held funds go back
 	Voided            Kind = "voided"           // authorisation let go
+	RestLetGo         Kind = "rest_let_go"      // of an authorisation captured in part: Fact.Amount goes back; Reason: the fact it would have been without a capture
 	RefundCreated     Kind = "refund_created"
 	RefundNeedsAction Kind = "refund_needs_action" // the payer has to say where it goes; Fact.Due: until when
 	RefundSucceeded   Kind = "refund_succeeded"

@@ -71,14 +71,15 @@ const (
 	Refused                     // payer, wallet or rail refused
 	TimedOut                    // the deadline passed
 	GivenUp                     // the merchant let go of the authorisation
+	RestLetGo                   // part was captured; what was left of the authorisation goes back
 )
 
 // Events lists all events.
-var Events = []Event{Redirected, Acted, Approved, CaptureOK, Refused, TimedOut, GivenUp}
+var Events = []Event{Redirected, Acted, Approved, CaptureOK, Refused, TimedOut, GivenUp, RestLetGo}
 
 var eventNames = map[Event]string{
 	Redirected: "redirected", Acted: "acted", Approved: "approved", CaptureOK: "captured",
-	Refused: "refused", TimedOut: "timed_out", GivenUp: "given_up",
+	Refused: "refused", TimedOut: "timed_out", GivenUp: "given_up", RestLetGo: "rest_let_go",
 }
 
 // String names the event.
@@ -128,7 +129,7 @@ func Next(s State, e Event) (State, bool) {
 		}
 	case Authorized:
 		switch e {
-		case CaptureOK:
+		case CaptureOK, RestLetGo:
 			return Captured, true
 		case Refused:
 			return Declined, true
@@ -293,7 +294,15 @@ func (p *Payment) CapturedAmount() money.Amount { return money.Of(p.capturedMino
 // RefundedAmount is the sum of refunds that have not failed.
 func (p *Payment) RefundedAmount() money.Amount { return money.Of(p.refundedMinor, p.Amount.Currency) }
 
-// CapturedAt is when funds were captured; zero if they were not.
+// HeldAmount is what is authorised and neither captured nor let go.
+func (p *Payment) HeldAmount() money.Amount {
+	if p.State() != Authorized {
+		return money.Of(0, p.Amount.Currency)
+	}
+	return money.Of(p.Amount.Minor-p.capturedMinor, p.Amount.Currency)
+}
+
+// CapturedAt is when funds were last captured; zero if they were not.
 func (p *Payment) CapturedAt() time.Time { return p.capturedAt }
 
 // Overdue reports whether a waiting attempt's deadline has come.
@@ -357,14 +366,29 @@ func (p *Payment) Approve(ev Evidence) error {
 	return nil
 }
 
+// end takes an attempt out of the waiting states without a capture, and reports
+// whether funds were held and must go back. An authorisation of which a part was
+// captured ends as captured: only its rest is let go.
+func (p *Payment) end(e Event) (held bool, err error) {
+	if held = p.State() == Authorized; held && p.capturedMinor > 0 {
+		e = RestLetGo
+	}
+	if err := p.step(e); err != nil {
+		return false, err
+	}
+	return held, nil
+}
+
 // Refuse records that payer, wallet or rail said no. It reports whether funds
 // were held and must go back.
 func (p *Payment) Refuse(why Reason) (held bool, err error) {
-	held = p.State() == Authorized
-	if err := p.step(Refused); err != nil {
+	if held, err = p.end(Refused); err != nil {
 		return false, err
 	}
-	p.Attempt.Reason, p.Attempt.Claim = why, ""
+	p.Attempt.Claim = ""
+	if p.State() == Declined {
+		p.Attempt.Reason = why
+	}
 	return held, nil
 }
 
@@ -375,8 +399,7 @@ func (p *Payment) Expire(at time.Time) (held bool, err error) {
 	if !p.Overdue(at) || p.Attempt.Claim != "" {
 		return false, IllegalMove{p.State(), TimedOut}
 	}
-	held = p.State() == Authorized
-	return held, p.step(TimedOut)
+	return p.end(TimedOut)
 }
 
 // Void gives an attempt up. It reports whether funds were held and must go back.
@@ -384,8 +407,7 @@ func (p *Payment) Void() (held bool, err error) {
 	if p.Attempt.Claim != "" {
 		return false, IllegalMove{p.State(), GivenUp}
 	}
-	held = p.State() == Authorized
-	return held, p.step(GivenUp)
+	return p.end(GivenUp)
 }
 
 // Capturable is proof that an attempt holds authorised funds which no other
@@ -410,21 +432,50 @@ func (c Capturable) Begin(operation string) {
 	c.p.Attempt.Claim = operation
 }
 
-// Capture records that the rail captured amount under the claim.
+// Capture records that the rail captured amount under the claim, and that
+// nothing more will be captured.
 func (p *Payment) Capture(operation string, amount money.Amount, at time.Time) error {
-	if p.Attempt.Claim != operation || operation == "" {
-		return fmt.Errorf("payment %s: capture %q does not hold the claim (%q)", p.ID, operation, p.Attempt.Claim)
-	}
-	if amount.Currency != p.Amount.Currency || amount.Minor <= 0 || amount.Minor > p.Amount.Minor {
-		return fmt.Errorf("payment %s: cannot capture %s of %s", p.ID, amount, p.Amount)
+	if err := p.mayTake(operation, amount); err != nil {
+		return err
 	}
 	if err := p.step(CaptureOK); err != nil {
 		return err
 	}
-	p.Attempt.Claim = ""
-	p.capturedMinor, p.capturedAt = amount.Minor, at
+	p.take(amount, at)
 	return nil
 }
+
+// CapturePart records that the rail captured a part under the claim. The rest
+// stays authorised; there has to be one.
+func (p *Payment) CapturePart(operation string, amount money.Amount, at time.Time) error {
+	if err := p.mayTake(operation, amount); err != nil {
+		return err
+	}
+	if amount == p.HeldAmount() {
+		return fmt.Errorf("payment %s: %s is all that is held, and no part of it", p.ID, amount)
+	}
+	p.take(amount, at)
+	return nil
+}
+
+func (p *Payment) mayTake(operation string, amount money.Amount) error {
+	if p.Attempt.Claim != operation || operation == "" {
+		return fmt.Errorf("payment %s: capture %q does not hold the claim (%q)", p.ID, operation, p.Attempt.Claim)
+	}
+	if held := p.HeldAmount(); amount.Currency != held.Currency || amount.Minor <= 0 || amount.Minor > held.Minor {
+		return fmt.Errorf("payment %s: cannot capture %s of %s", p.ID, amount, held)
+	}
+	return nil
+}
+
+func (p *Payment) take(amount money.Amount, at time.Time) {
+	p.Attempt.Claim = ""
+	p.capturedMinor, p.capturedAt = p.capturedMinor+amount.Minor, at
+}
+
+// taken reports whether the state is one in which funds can have been captured:
+// all that was wanted, or a part while the rest is held.
+func (p *Payment) taken() bool { return p.State() == Captured || p.State() == Authorized }
 
 // Refundable is proof that captured funds remain which may go back.
 type Refundable struct {
@@ -436,7 +487,7 @@ type Refundable struct {
 // payer has not claimed the money back by a dispute.
 func (p *Payment) Refundable(amount money.Amount) (Refundable, bool) {
 	left := p.capturedMinor - p.refundedMinor
-	if p.State() != Captured || p.dispute != "" || amount.Currency != p.Amount.Currency || amount.Minor <= 0 || amount.Minor > left {
+	if !p.taken() || p.dispute != "" || amount.Currency != p.Amount.Currency || amount.Minor <= 0 || amount.Minor > left {
 		return Refundable{}, false
 	}
 	return Refundable{p, amount}, true

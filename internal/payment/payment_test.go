@@ -45,7 +45,7 @@ func TestCapabilitiesComeOnlyFromTheRightState(t *testing.T) {
 			t.Errorf("%v: capturable %v", s, ok)
 		}
 		p.capturedMinor = 1000
-		if _, ok := p.Refundable(money.Of(1, "USD")); ok != (s == Captured) {
+		if _, ok := p.Refundable(money.Of(1, "USD")); ok != (s == Captured || s == Authorized) {
 			t.Errorf("%v: refundable %v", s, ok)
 		}
 	}
@@ -128,6 +128,65 @@ func TestCapturable(t *testing.T) {
 	}
 	if err := in(t, Authorized).Capture("", money.Of(1, "USD"), start); err == nil {
 		t.Error("captured without an operation")
+	}
+}
+
+// TestCaptureInParts: parts add up to what is authorised; the end of what is left
+// does not undo them.
+func TestCaptureInParts(t *testing.T) {
+	t.Parallel()
+	take := func(p *Payment, name string, minor int64) error {
+		proof, ok := p.Capturable(start)
+		if !ok {
+			return errors.New("not capturable")
+		}
+		proof.Begin(name)
+		err := p.CapturePart(name, money.Of(minor, "USD"), start.Add(time.Second))
+		p.Attempt.Claim = ""
+		return err
+	}
+	p := in(t, Authorized)
+	for i, minor := range []int64{300, 200} {
+		if err := take(p, "op", minor); err != nil {
+			t.Fatal(err)
+		}
+		if p.State() != Authorized || p.Attempt.Deadline.IsZero() || p.CapturedAt() != start.Add(time.Second) {
+			t.Errorf("part %d: %+v", i, p)
+		}
+	}
+	if p.CapturedAmount() != money.Of(500, "USD") || p.HeldAmount() != money.Of(500, "USD") {
+		t.Errorf("captured %v, held %v", p.CapturedAmount(), p.HeldAmount())
+	}
+	for _, minor := range []int64{0, -1, 500, 501, 1000} {
+		if err := take(p, "op", minor); err == nil {
+			t.Errorf("%d is no part of the 500 that are left", minor)
+		}
+	}
+	if _, ok := p.Refundable(money.Of(501, "USD")); ok {
+		t.Error("what is only held can be refunded")
+	}
+	proof, ok := p.Refundable(money.Of(500, "USD"))
+	if !ok {
+		t.Fatal("captured parts cannot be refunded")
+	}
+	proof.Refund("re_1", start)
+	for name, end := range map[string]func(p *Payment) (bool, error){
+		"Refuse": func(p *Payment) (bool, error) { return p.Refuse(PayerDeclined) },
+		"Expire": func(p *Payment) (bool, error) { return p.Expire(p.Attempt.Deadline) },
+		"Void":   func(p *Payment) (bool, error) { return p.Void() },
+	} {
+		q := *p
+		if held, err := end(&q); err != nil || !held || q.State() != Captured || q.CapturedAmount() != p.CapturedAmount() || q.Attempt.Reason != "" || !q.Attempt.Deadline.IsZero() {
+			t.Errorf("%s: held %v, %+v: %v", name, held, q, err)
+		}
+		if _, ok := q.Retryable(); ok || q.HeldAmount().Minor != 0 {
+			t.Errorf("%s: retryable %v, held %v", name, ok, q.HeldAmount())
+		}
+	}
+	claim, _ := p.Capturable(start)
+	claim.Begin("last")
+	if err := p.Capture("last", money.Of(400, "USD"), start); err != nil || p.State() != Captured || p.CapturedAmount() != money.Of(900, "USD") {
+		t.Errorf("the last one: %v, %+v", err, p)
 	}
 }
 
@@ -278,6 +337,7 @@ type model struct {
 	at      time.Time
 	ended   State // the terminal state once reached
 	refunds []Refund
+	parts   int
 	n       int
 }
 
@@ -294,6 +354,8 @@ func (m *model) moved(t *rapid.T, from State, e Event, err error, mayRefuse bool
 		t.Fatalf("%v when %v: %v", e, from, err)
 	case err != nil && m.p.State() != from:
 		t.Fatalf("%v was refused (%v) but moved %v to %v", e, err, from, m.p.State())
+	case err == nil && ok && to != m.p.State() && m.p.State() == Captured && m.parts > 0:
+		// What was captured in part ends as captured.
 	case err == nil && (!ok || m.p.State() != to):
 		t.Fatalf("%v moved %v to %v, want %v, %v", e, from, m.p.State(), to, ok)
 	}
@@ -352,7 +414,7 @@ func TestRandomEvents(t *testing.T) {
 				}
 				if ok {
 					proof.Begin(m.name("att"), "rail", m.at, m.at.Add(time.Hour))
-					m.ended = 0
+					m.ended, m.parts = 0, 0
 				}
 			},
 			"claim": func(t *rapid.T) {
@@ -374,11 +436,30 @@ func TestRandomEvents(t *testing.T) {
 				}
 				m.moved(t, from, CaptureOK, err, true)
 			},
+			"part": func(t *rapid.T) {
+				proof, ok := p.Capturable(m.at)
+				if !ok {
+					t.Skip("not capturable")
+				}
+				op, left, before := m.name("op"), p.HeldAmount().Minor, p.CapturedAmount().Minor
+				a := money.Of(rapid.Int64Range(-1, left+2).Draw(t, "part"), "USD")
+				proof.Begin(op)
+				err := p.CapturePart(op, a, m.at)
+				if (err == nil) != (a.Minor > 0 && a.Minor < left) {
+					t.Fatalf("%d of %d held: %v", a.Minor, left, err)
+				}
+				if err != nil {
+					return // the claim stands until its outcome is known
+				}
+				if m.parts++; p.State() != Authorized || p.CapturedAmount().Minor != before+a.Minor || p.HeldAmount().Minor != left-a.Minor || p.Attempt.Claim != "" {
+					t.Fatalf("after a part of %d: %+v", a.Minor, p)
+				}
+			},
 			"refund": func(t *rapid.T) {
 				a := money.Of(rapid.Int64Range(-1, amount.Minor+2).Draw(t, "refunded"), "USD")
 				left := p.CapturedAmount().Minor - p.RefundedAmount().Minor
 				proof, ok := p.Refundable(a)
-				if ok != (p.State() == Captured && a.Minor > 0 && a.Minor <= left) {
+				if ok != (a.Minor > 0 && a.Minor <= left) {
 					t.Fatalf("%v: %d of %d refundable: %v", p.State(), a.Minor, left, ok)
 				}
 				if ok {
@@ -440,8 +521,10 @@ func (m *model) check(t *rapid.T) {
 	switch {
 	case captured < 0 || captured > p.Amount.Minor:
 		t.Fatalf("captured %d of %d", captured, p.Amount.Minor)
-	case (captured > 0) != (p.State() == Captured):
+	case captured > 0 && p.State() != Captured && p.State() != Authorized, captured == 0 && p.State() == Captured:
 		t.Fatalf("captured %d when %v", captured, p.State())
+	case p.State() == Authorized && p.HeldAmount().Minor != p.Amount.Minor-captured, p.State() != Authorized && p.HeldAmount().Minor != 0:
+		t.Fatalf("held %v when %v with %d captured", p.HeldAmount(), p.State(), captured)
 	case captured > 0 && p.Attempt.AuthorizedAt.IsZero():
 		t.Fatal("captured what was never authorised")
 	case p.RefundedAmount().Minor != refunded:

@@ -22,6 +22,7 @@ type Request struct {
 	Amount     money.Amount
 	Agreement  string // the payer's standing authorisation, if there is one: nothing is left to the payer
 	Reference  string // the rail's name of the attempt, if it has given one
+	More       bool   // captures only: others may follow, so the rest stays held
 	Until      time.Time
 	Takes      time.Duration // simulator only: how long the wallet takes to confirm, or to decide a refund, unless instructed otherwise
 	At         time.Time     // the merchant's time

@@ -324,6 +324,57 @@ func payments(f *fixture) {
 	equal(f, list("", 9), []payment.Payment{all[0], p, all[2]})
 }
 
+// capturedParts checks that parts of an authorisation add up, and that the
+// database refuses sums that do not fit the state.
+func capturedParts(f *fixture) {
+	p := f.newPayment()
+	f.must(p.Approve(payment.Evidence{At: noon, Until: noon.Add(time.Hour)}))
+	f.update(func(tx store.Tx) error { return tx.InsertPayment(p) })
+	p.Version = 1
+	step := func() {
+		f.Helper()
+		f.update(func(tx store.Tx) error { return tx.UpdatePayment(p) })
+		p.Version++
+		f.view(func(r store.Reader) error {
+			got, err := r.Payment(p.ID)
+			equal(f, got, p)
+			return err
+		})
+	}
+	part := func(name string, minor int64) {
+		f.Helper()
+		c, ok := p.Capturable(noon)
+		equal(f, ok, true)
+		c.Begin(name)
+		f.must(p.CapturePart(name, money.Of(minor, "EUR"), noon.Add(time.Minute)))
+		step()
+	}
+	part("one", 300)
+	proof, ok := p.Refundable(money.Of(100, "EUR"))
+	equal(f, ok, true)
+	proof.Refund("re_1", noon)
+	step()
+	part("two", 400)
+	for name, s := range map[string]payment.Stored{
+		"less":                 {State: "authorized", CapturedMinor: 600, RefundedMinor: 100},
+		"captured and voided":  {State: "voided", CapturedMinor: 700, RefundedMinor: 100},
+		"captured and expired": {State: "expired", CapturedMinor: 700, RefundedMinor: 100},
+		"nothing captured":     {State: "captured"},
+	} {
+		wrong, err := payment.Restore(p, s)
+		f.must(err)
+		if f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.UpdatePayment(wrong) }) == nil {
+			f.Errorf("%s: the database took it", name)
+		}
+	}
+	held, err := p.Void()
+	f.must(err)
+	equal(f, held, true)
+	equal(f, p.State(), payment.Captured)
+	step()
+	equal(f, p.CapturedAmount(), money.Of(700, "EUR"))
+}
+
 // attempts checks that an attempt that is followed by another is kept as it
 // ended, and that one which is not over cannot be followed.
 func attempts(f *fixture) {
@@ -437,7 +488,11 @@ func illegalMove(f *fixture) {
 
 func restored(f *fixture, p payment.Payment, s payment.State) payment.Payment {
 	f.Helper()
-	p, err := payment.Restore(p, payment.Stored{State: s.String()})
+	stored := payment.Stored{State: s.String()}
+	if s == payment.Captured {
+		stored.CapturedMinor = p.Amount.Minor
+	}
+	p, err := payment.Restore(p, stored)
 	f.must(err)
 	return p
 }

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ResourceOrderIsOfBytes", byteOrder},
 
 		{"Payments", payments},
+		{"CapturedParts", capturedParts},
 		{"Attempts", attempts},
 		{"PaymentVersions", paymentVersions},
 		{"Versions", versions},
