@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -88,6 +89,10 @@ func (s *Store) Stats() Stats {
 	return Stats{Commits: c.commits.Load(), Statements: c.statements.Load(), RoundTrips: c.trips.Load()}
 }
 
+// Deadlocks returns how many transactions the server has broken off, since the
+// store was opened, because they and others waited for each other in a circle.
+func (s *Store) Deadlocks() uint64 { return s.engine.counts.deadlocks.Load() }
+
 // Ping implements store.Store.
 func (s *Store) Ping(ctx context.Context) error { return s.engine.pool.Ping(ctx) }
 
@@ -142,7 +147,7 @@ func apply(ctx context.Context, t pgx.Tx, file string, version int) error {
 	return err
 }
 
-type counts struct{ commits, statements, trips atomic.Uint64 }
+type counts struct{ commits, statements, trips, deadlocks atomic.Uint64 }
 
 // engine implements sqlstore.Engine.
 type engine struct {
@@ -152,9 +157,12 @@ type engine struct {
 
 // Write implements sqlstore.Engine.
 func (e *engine) Write(ctx context.Context, fn func(c sqlstore.Conn) error) error {
+	var needed []lock
 	for try := 1; ; try++ {
-		cause, err := e.once(ctx, beginWrite, fn)
-		if err == nil || !again(cause, try) {
+		slices.SortFunc(needed, lock.compare)
+		t := &tx{begin: beginWrite, first: needed, held: slices.Clone(needed)}
+		err := e.once(ctx, t, fn)
+		if needed = t.held; err == nil || !again(t.err, try) {
 			return err
 		}
 		clock.Wall{}.Wait(ctx, backoff*time.Duration(try), nil)
@@ -174,23 +182,21 @@ func again(cause error, try int) bool {
 
 // Read implements sqlstore.Engine.
 func (e *engine) Read(ctx context.Context, fn func(c sqlstore.Conn) error) error {
-	_, err := e.once(ctx, beginRead, fn)
-	return err
+	return e.once(ctx, &tx{begin: beginRead}, fn)
 }
 
-// once runs fn in a transaction. cause is what broke the transaction, whatever
-// fn made of it.
-func (e *engine) once(ctx context.Context, begin string, fn func(c sqlstore.Conn) error) (cause, err error) {
+// once runs fn in a transaction, which knows afterwards what broke it, whatever fn
+// made of that.
+func (e *engine) once(ctx context.Context, t *tx, fn func(c sqlstore.Conn) error) error {
 	conn, err := e.pool.Acquire(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("postgres: %w", err)
+		return fmt.Errorf("postgres: %w", err)
 	}
 	defer conn.Release()
-	t := &tx{ctx: ctx, conn: conn, begin: begin, queue: &pgx.Batch{}, counts: &e.counts}
+	t.ctx, t.conn, t.queue, t.counts = ctx, conn, &pgx.Batch{}, &e.counts
 	defer t.end()
 	if err := fn(t); err != nil {
-		return t.err, err
+		return err
 	}
-	err = t.commit()
-	return t.err, err
+	return t.commit()
 }

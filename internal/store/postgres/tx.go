@@ -23,19 +23,6 @@ const (
 	rollbackMax = 5 * time.Second
 )
 
-// locks are the statements behind sqlstore.Lock. A row is locked by a statement
-// of its own before it is read, so that the read that follows sees what the
-// transaction it waited for has written.
-var locks = map[sqlstore.Lock]string{
-	sqlstore.LockPayment:   `select 1 from payment where merchant = $1 and id = $2 for update`,
-	sqlstore.LockDispute:   `select 1 from dispute where merchant = $1 and id = $2 for update`,
-	sqlstore.LockAgreement: `select 1 from agreement where merchant = $1 and id = $2 for update`,
-	sqlstore.LockRefund:    `select 1 from refund where merchant = $1 and id = $2 for update`,
-	sqlstore.LockJobs:      `select 1 from job where merchant = $1 order by due, id for update`,
-	sqlstore.LockPosting:   `select pg_advisory_xact_lock_shared($1)`,
-	sqlstore.LockBooks:     `select pg_advisory_xact_lock($1)`,
-}
-
 // tx is a transaction. Statements whose result is not needed at once wait and
 // travel with the next that is, begin with the first and commit with the last:
 // an update that reads once costs two round trips.
@@ -47,6 +34,9 @@ type tx struct {
 	begun  bool
 	err    error // what broke the transaction
 	counts *counts
+
+	first []lock // what is locked before anything else
+	held  []lock // in the order in which they were taken
 }
 
 // ExecNow implements sqlstore.Conn.
@@ -66,18 +56,6 @@ func (t *tx) Exec(sql string, args ...any) error {
 // can travel together with the commit that must not follow a wrong count.
 func (t *tx) ExecOne(sql string, args ...any) error {
 	t.add(`with w as (`+sql+` returning 1) select expect_one(count(*)) from w`, args)
-	return nil
-}
-
-// Lock implements sqlstore.Conn. A reader sees a snapshot and locks nothing.
-func (t *tx) Lock(l sqlstore.Lock, merchant int64, id string) error {
-	switch {
-	case t.begin == beginRead:
-	case l == sqlstore.LockPayment || l == sqlstore.LockRefund || l == sqlstore.LockDispute || l == sqlstore.LockAgreement:
-		t.add(locks[l], []any{merchant, id})
-	default:
-		t.add(locks[l], []any{merchant})
-	}
 	return nil
 }
 
@@ -104,6 +82,7 @@ func (t *tx) add(sql string, args []any) {
 	if !t.begun {
 		t.begun = true
 		t.queue.Queue(t.begin)
+		t.lockFirst()
 	}
 	for i, a := range args {
 		if b, ok := a.([]byte); ok && len(b) == 0 {
@@ -184,6 +163,9 @@ func (t *tx) end() {
 
 // broken remembers why the transaction cannot go on.
 func (t *tx) broken(err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == codeDeadlock {
+		t.counts.deadlocks.Add(1)
+	}
 	err = translate(err)
 	if t.err == nil {
 		t.err = err
@@ -224,6 +206,7 @@ const (
 	codeUnique        = "23505"
 	codeSerialization = "40001"
 	codeDeadlock      = "40P01"
+	codeLocked        = "55P03"
 	codeCount         = "DU001"
 )
 
@@ -236,7 +219,7 @@ func translate(err error) error {
 	switch {
 	case e.Code == codeUnique:
 		return fmt.Errorf("%w: %w: %w", errTaken, store.ErrExists, err)
-	case e.Code == codeCount, e.Code == codeSerialization, e.Code == codeDeadlock:
+	case e.Code == codeCount, e.Code == codeSerialization, e.Code == codeDeadlock, e.Code == codeLocked:
 		return fmt.Errorf("%w: %w", store.ErrStale, err)
 	}
 	return err

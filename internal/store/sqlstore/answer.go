@@ -29,6 +29,9 @@ where merchant = $1 and key = $2`, t.merchant, key)
 // claiming the same key. Unlike after other inserts, the transaction can go on
 // after store.ErrExists, so that the key's answer can be read.
 func (t *Tx) InsertAnswer(a store.Answer) error {
+	if err := t.lock(LockAnswer, a.Key); err != nil {
+		return err
+	}
 	n, err := t.execNow(`insert into answer (merchant, key, endpoint, fingerprint, request_id, created, status, headers, body)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (merchant, key) do update set endpoint = excluded.endpoint, fingerprint = excluded.fingerprint,
@@ -44,12 +47,18 @@ where answer.created < $10`,
 
 // FinishAnswer implements store.Tx. A claim that is gone is store.ErrStale.
 func (t *Tx) FinishAnswer(a store.Answer) error {
+	if err := t.lock(LockAnswer, a.Key); err != nil {
+		return err
+	}
 	return t.execOne(`update answer set status = $3, headers = $4, body = $5 where merchant = $1 and key = $2`,
 		t.merchant, a.Key, int64(a.Status), a.Headers, a.Body)
 }
 
 // DeleteAnswer implements store.Tx. Deleting what is not there does nothing.
 func (t *Tx) DeleteAnswer(key string) error {
+	if err := t.lock(LockAnswer, key); err != nil {
+		return err
+	}
 	return t.exec(`delete from answer where merchant = $1 and key = $2`, t.merchant, key)
 }
 
@@ -132,11 +141,17 @@ func (t *Tx) UpdateDelivery(d store.Delivery) error {
 	if err != nil {
 		return t.fail(err)
 	}
+	if err := t.lock(LockDelivery, d.ID); err != nil {
+		return err
+	}
 	return t.execOne(`update delivery set state = $4, next = $5, attempts = $6, version = version + 1
 where merchant = $1 and id = $2 and version = $3`, t.merchant, d.ID, d.Version, d.State, toMilli(d.Next), attempts)
 }
 
-// DeleteDeliveries implements store.Tx.
+// DeleteDeliveries implements store.Tx. It may have to wait for any delivery.
 func (t *Tx) DeleteDeliveries(event string) error {
+	if err := t.lock(LockDelivery, last); err != nil {
+		return err
+	}
 	return t.exec(`delete from delivery where merchant = $1 and event = $2`, t.merchant, event)
 }

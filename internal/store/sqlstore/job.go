@@ -17,15 +17,51 @@ func scanJob(r Rows) (j store.Job, err error) {
 	return j, err
 }
 
+// jobWrite is a write of a job that is made when the transaction ends.
+type jobWrite struct {
+	id   string
+	sql  string
+	args []any
+}
+
+// putOff keeps a write of a job until the transaction ends. Where nobody else
+// writes there is nothing to wait for.
+func (t *Tx) putOff(id, sql string, args ...any) error {
+	if t.conn.Memory() != nil {
+		return t.exec(sql, args...)
+	}
+	if err := t.ready(args); err != nil {
+		return err
+	}
+	t.jobs = append(t.jobs, jobWrite{id, sql, args})
+	return nil
+}
+
+// writeJobs makes the writes that were put off, job by job in the order of their
+// ids, which is the order everybody locks jobs in.
+func (t *Tx) writeJobs() error {
+	slices.SortStableFunc(t.jobs, func(a, b jobWrite) int { return cmp.Compare(a.id, b.id) })
+	for _, w := range t.jobs {
+		if err := t.exec(w.sql, w.args...); err != nil {
+			return err
+		}
+	}
+	t.jobs = t.jobs[:0]
+	return t.err
+}
+
 // Jobs implements store.Reader.
 func (t *Tx) Jobs(limit int) ([]store.Job, error) {
+	if err := t.writeJobs(); err != nil {
+		return nil, err
+	}
 	return many(t, scanJob, `select merchant, id, kind, due, run_at, tries, payload from job
 where merchant = $1 order by due, id limit $2 + 0`, t.merchant, int64(limit))
 }
 
 // InsertJob implements store.Tx.
 func (t *Tx) InsertJob(j store.Job) error {
-	return t.exec(`insert into job (merchant, id, kind, lane, due, run_at, leased_until, ready_at, tries, payload)
+	return t.putOff(j.ID, `insert into job (merchant, id, kind, lane, due, run_at, leased_until, ready_at, tries, payload)
 values ($1, $2, $3, $4, $5, $6, 0, $6, $7, $8) on conflict (merchant, id) do nothing`,
 		t.merchant, j.ID, j.Kind, int64(store.LaneOf(j.Kind)), toMilli(j.Due), toMilli(j.RunAt), int64(j.Tries), j.Payload)
 }
@@ -49,19 +85,22 @@ func (t *Tx) EnsureJob(id string, job func() (store.Job, error)) error {
 
 // RescheduleJob implements store.Tx. A job that was deleted stays deleted.
 func (t *Tx) RescheduleJob(j store.Job) error {
-	return t.exec(`update job set due = $3, run_at = $4, leased_until = 0, ready_at = $4, payload = $5 where merchant = $1 and id = $2`,
+	return t.putOff(j.ID, `update job set due = $3, run_at = $4, leased_until = 0, ready_at = $4, payload = $5 where merchant = $1 and id = $2`,
 		t.merchant, j.ID, toMilli(j.Due), toMilli(j.RunAt), j.Payload)
 }
 
 // DeleteJob implements store.Tx. Deleting what is not there does nothing.
 func (t *Tx) DeleteJob(id string) error {
 	t.conn.Memory().jobDeleted(t.merchant, id)
-	return t.exec(`delete from job where merchant = $1 and id = $2`, t.merchant, id)
+	return t.putOff(id, `delete from job where merchant = $1 and id = $2`, t.merchant, id)
 }
 
-// ShiftJobs implements store.Tx. The jobs are locked in the order in which they
-// are claimed, so that it and a claim never wait for each other.
+// ShiftJobs implements store.Tx. The jobs are locked in order first: the update
+// would lock them as it comes across them.
 func (t *Tx) ShiftJobs(d time.Duration) error {
+	if err := t.writeJobs(); err != nil {
+		return err
+	}
 	if err := t.lock(LockJobs, ""); err != nil {
 		return err
 	}
@@ -169,17 +208,25 @@ func (s *Store) ClaimMerchantJobs(ctx context.Context, merchantID int64, due, wa
 		return nil, held, errors.New("store: negative limit")
 	}
 	now, until := toMilli(wall), toMilli(wall.Add(lease))
-	err = s.write(ctx, merchantID, func(t *Tx) error {
-		jobs, err = many(t, scanJob, s.sql.claimMerchant, now, until, int64(limit), merchantID, toMilli(due))
-		if err != nil {
+	for missed := true; missed && err == nil; {
+		var got []store.Job
+		err = s.write(ctx, merchantID, func(t *Tx) error {
+			got, err = many(t, scanJob, s.sql.claimMerchant, now, until, int64(limit-len(jobs)), merchantID, toMilli(due))
+			if err != nil {
+				return err
+			}
+			// Asked after claiming, so that a job somebody leases in between is
+			// counted rather than overlooked. A job that was changed while it was
+			// waited for was not claimed; there may be others instead.
+			look, err := one(t, scanLook, `select coalesce(sum(case when leased_until > $3 then 1 - lane else 0 end), 0),
+	coalesce(sum(case when leased_until > $3 then lane else 0 end), 0),
+	coalesce(sum(case when leased_until > $3 then 0 else 1 end), 0) from job
+where merchant = $1 and due <= $2`, merchantID, toMilli(due), now)
+			held, missed = look.held, look.free > 0 && len(jobs)+len(got) < limit
 			return err
-		}
-		// Asked after claiming, so that a job somebody leases in between is
-		// counted rather than overlooked.
-		held, err = one(t, scanHeld, `select coalesce(sum(1 - lane), 0), coalesce(sum(lane), 0) from job
-where merchant = $1 and due <= $2 and leased_until > $3`, merchantID, toMilli(due), now)
-		return err
-	})
+		})
+		jobs = append(jobs, got...)
+	}
 	if err != nil {
 		return nil, store.Held{}, err
 	}
@@ -194,10 +241,17 @@ where merchant = $1 and due <= $2 and leased_until > $3`, merchantID, toMilli(du
 	return jobs, held, nil
 }
 
-func scanHeld(r Rows) (h store.Held, err error) {
+// look is what is due for a merchant besides what was claimed.
+type look struct {
+	held store.Held
+	free int64 // how many nobody holds
+}
+
+func scanLook(r Rows) (l look, err error) {
 	var own, outside int64
-	err = r.Scan(&own, &outside)
-	return store.Held{Own: int(own), Outside: int(outside)}, err
+	err = r.Scan(&own, &outside, &l.free)
+	l.held = store.Held{Own: int(own), Outside: int(outside)}
+	return l, err
 }
 
 // ClaimJob implements store.Store.

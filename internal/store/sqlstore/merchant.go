@@ -89,6 +89,9 @@ func (t *Tx) UpdateMerchant(m merchant.Merchant) error {
 	if err != nil {
 		return t.fail(err)
 	}
+	if err := t.lock(LockMerchant, ""); err != nil {
+		return err
+	}
 	t.conn.Memory().changed(t.merchant)
 	return t.execOne(`update merchant set clock_offset = $3, profile = $4, version = version + 1 where id = $1 and version = $2`,
 		t.merchant, m.Version, int64(m.Offset), profile)
@@ -96,6 +99,9 @@ func (t *Tx) UpdateMerchant(m merchant.Merchant) error {
 
 // SetAdvancing implements store.Tx.
 func (t *Tx) SetAdvancing(until time.Time) error {
+	if err := t.lock(LockMerchant, ""); err != nil {
+		return err
+	}
 	return t.exec(`update merchant set advancing_until = $2 where id = $1`, t.merchant, toMilli(until))
 }
 

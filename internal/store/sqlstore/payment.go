@@ -135,6 +135,9 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, 1)`,
 
 // UpdateRefund implements store.Tx.
 func (t *Tx) UpdateRefund(r payment.Refund) error {
+	if err := t.lock(LockRefund, r.ID); err != nil {
+		return err
+	}
 	return t.execOne(`update refund set reason = $4, state = $5, version = version + 1 where merchant = $1 and id = $2 and version = $3`,
 		t.merchant, r.ID, r.Version, string(r.Reason), r.State().String())
 }
@@ -169,6 +172,9 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)`,
 
 // UpdateDispute implements store.Tx.
 func (t *Tx) UpdateDispute(d payment.Dispute) error {
+	if err := t.lock(LockDispute, d.ID); err != nil {
+		return err
+	}
 	return t.execOne(`update dispute set state = $4, amount = $5, fee = $6, deadline = $7, version = version + 1
 where merchant = $1 and id = $2 and version = $3`,
 		t.merchant, d.ID, d.Version, d.State().String(), d.Amount.Minor, d.Fee.Minor, toMilli(d.Deadline))

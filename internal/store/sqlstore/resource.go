@@ -281,8 +281,15 @@ func (t *Tx) deleteKeys(r resource.Row, keys []resource.Key) error {
 	return nil
 }
 
+// resourceLock names a resource for LockResource: kind and sort, with a slash
+// between them, which no kind has.
+func resourceLock(r resource.Row) string { return r.Kind + "/" + r.Sort }
+
 // UpdateResource implements store.Tx.
 func (t *Tx) UpdateResource(r resource.Row) error {
+	if err := t.lock(LockResource, resourceLock(r)); err != nil {
+		return err
+	}
 	t.conn.Memory().rowsChanged(t.merchant, r.Kind)
 	return t.execOne(`update resource set payment = $6, body = $7, version = version + 1
 where merchant = $1 and kind = $2 and sort = $3 and id = $4 and version = $5`,
@@ -295,6 +302,9 @@ func (t *Tx) RekeyResource(r resource.Row, keys []resource.Key) error {
 	stored, err := encodeKeys(keys)
 	if err != nil {
 		return t.fail(err)
+	}
+	if err := t.lock(LockResource, resourceLock(r)); err != nil {
+		return err
 	}
 	if err := t.execOne(`update resource set payment = $6, body = $7, keys = $8, version = version + 1
 where merchant = $1 and kind = $2 and sort = $3 and id = $4 and version = $5`,
@@ -325,6 +335,9 @@ func (t *Tx) DeleteResource(kind, name string) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if err := t.lock(LockResource, resourceLock(r)); err != nil {
 		return err
 	}
 	if err := t.deleteKeys(r, r.Keys); err != nil {

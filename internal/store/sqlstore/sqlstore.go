@@ -33,8 +33,10 @@ type Conn interface {
 	ExecOne(sql string, args ...any) error
 	// ExecNow runs a statement at once and returns how many rows it changed.
 	ExecNow(sql string, args ...any) (int64, error)
-	// Lock takes a lock that is held until the transaction ends. An engine with
-	// one writer at a time has nothing to do.
+	// Lock takes a lock that is held until the transaction ends, or announces a
+	// write that will. Transactions take locks in the order of Lock and id; one
+	// that comes to want an earlier one must not wait for it, but may fail with
+	// store.ErrStale. An engine with one writer at a time has nothing to do.
 	Lock(l Lock, merchant int64, id string) error
 	// Memory is what the connection remembers of former transactions; nil if
 	// others can change the database between them.
@@ -44,15 +46,21 @@ type Conn interface {
 // Lock says what is locked.
 type Lock uint8
 
-// The locks.
+// The locks, in the order in which they are taken. Those that are announced are
+// held by the write that follows. Writes of jobs need no announcement: they are
+// put off until the transaction ends, and made in the order of the jobs' ids.
 const (
 	LockPayment   Lock = iota + 1 // the payment with the id
 	LockRefund                    // the refund with the id
 	LockDispute                   // the dispute with the id
 	LockAgreement                 // the agreement with the id
-	LockJobs                      // all the merchant's jobs, in the order of (due, id)
-	LockPosting                   // the merchant's books, for posting: shared
+	LockMerchant                  // announced: the merchant itself
 	LockBooks                     // the merchant's books, against posting: exclusive
+	LockPosting                   // the merchant's books, for posting: shared
+	LockResource                  // announced: the resource with the id resourceLock makes
+	LockDelivery                  // announced: the delivery with the id
+	LockAnswer                    // announced: the answer with the key
+	LockJobs                      // all the merchant's jobs
 )
 
 // Rows is a result being read.
@@ -127,7 +135,7 @@ func (s *Store) write(ctx context.Context, merchantID int64, fn func(t *Tx) erro
 		if err := fn(t); err != nil {
 			return err
 		}
-		return t.err
+		return t.writeJobs()
 	})
 }
 
@@ -138,6 +146,7 @@ type Tx struct {
 	merchant int64
 	err      error // of the first statement that failed; nothing runs after it
 	tail     int64 // transfers that Balances had to add up
+	jobs     []jobWrite
 }
 
 var _ store.Tx = (*Tx)(nil)

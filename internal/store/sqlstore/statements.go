@@ -24,10 +24,12 @@ values ($1, ` + d.NextFact + `, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		claimDue:  claimLane("", d),
 		claimLast: claimLane(" desc", d),
 
+		// The jobs are found in the order they are due and locked in that of their ids.
 		claimMerchant: `with c(m, i) as (
 	select j.merchant, j.id from job j
-	where j.merchant = $4 and j.due <= $5 and j.leased_until <= $1
-	order by j.due, j.id limit $3 + 0` + d.ForUpdate + `)
+	where j.merchant = $4 and j.due <= $5 and j.leased_until <= $1 and j.id in (
+		select id from job where merchant = $4 and due <= $5 and leased_until <= $1 order by due, id limit $3 + 0)
+	order by j.id` + d.ForUpdate + `)
 ` + claim,
 
 		claimOne: `with c(m, i) as (

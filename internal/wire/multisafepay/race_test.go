@@ -1,6 +1,8 @@
 package multisafepay_test
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,4 +53,36 @@ func TestManyOrdersUnderOneID(t *testing.T) {
 	w.advance(2 * time.Second)
 	w.is("often", "completed", "completed")
 	w.refused(w.post("orders", order), 404, 1006)
+}
+
+// TestSiblingsAtOnce: of orders under one id that are approved at the same instant,
+// one is paid and the others are void.
+func TestSiblingsAtOnce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		for round := range 8 {
+			id := fmt.Sprint("round", round)
+			var wallets []string
+			for range 4 {
+				wallets = append(wallets, w.create(object{"order_id": id, "type": "direct"})["payment_url"].(string))
+			}
+			var payers sync.WaitGroup
+			for _, wallet := range wallets {
+				payers.Go(func() {
+					if r := w.submit(wallet, "scenario", "completed"); r.status != 303 {
+						t.Errorf("deciding: %d %s", r.status, r.body)
+					}
+				})
+			}
+			payers.Wait()
+			w.is(id, "completed", "completed")
+			came := map[any]int{}
+			for _, x := range w.get("orders/" + id + "/transactions").list() {
+				came[x.(object)["status"]]++
+			}
+			if came["completed"] != 1 || came["void"] != len(wallets)-1 {
+				t.Errorf("%v, want one completed and the others void", came)
+			}
+		}
+	})
 }

@@ -92,6 +92,9 @@ func Over(t testing.TB, st store.Store) *Server {
 		if _, err := s.Engine.Verify(ctx, func(engine.Audited) {}); err != nil {
 			t.Errorf("the books do not balance after the test: %v", err)
 		}
+		if locking, ok := st.(interface{ Deadlocks() uint64 }); ok && locking.Deadlocks() > 0 {
+			t.Errorf("%d transactions waited for each other in a circle", locking.Deadlocks())
+		}
 		hs.Close()
 		if err := st.Close(); err != nil {
 			t.Error(err)
