@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/ducatpay/ducat/internal/engine"
-	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/wire/multisafepay/value"
@@ -17,15 +16,17 @@ var kept = []string{"tracktrace_code", "tracktrace_url", "carrier", "ship_date",
 
 // unserved are members that would change more than is served: to accept them
 // without effect would tell the merchant something that is not so.
-var unserved = []string{"amount", "partial_shipment_amount", "extend_expiration", "new_order_id"}
+var unserved = []string{"extend_expiration", "new_order_id"}
 
 // heard are members that are known beside them; a PATCH without any is refused.
-var heard = slices.Concat([]string{"status", "exclude_order", "reason"}, unserved, kept)
+var heard = slices.Concat([]string{"status", "exclude_order", "reason", "amount", "partial_shipment_amount"}, unserved, kept)
 
 // patch is what PATCH /orders/{id} asks for.
 type patch struct {
 	status  string
 	exclude bool
+	ships   bool  // a part
+	amount  int64 // of it
 	texts   map[string]string
 }
 
@@ -41,6 +42,14 @@ func decodePatch(v value.Value) (patch, error) {
 	}
 	if p.exclude, ok = v.Get("exclude_order").Bool(); !ok {
 		return p, refusef(codeMissing, "exclude_order must be a boolean")
+	}
+	if a := v.First("partial_shipment_amount", "amount"); a.Present() {
+		if p.amount, p.ships = a.Int(); !p.ships {
+			return p, refuse(codeAmount)
+		}
+		if p.exclude || p.status == "cancelled" {
+			return p, refusef(codeMissing, "an amount is shipped, not cancelled")
+		}
 	}
 	for _, name := range kept {
 		text, err := short(name, v.Get(name))
@@ -68,6 +77,7 @@ func updateOrder(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
+	var shipped partial
 	return step{
 		begin: func(t *engine.Tx) error {
 			row, o, err := c.settled(t)
@@ -81,6 +91,9 @@ func updateOrder(c *call) (step, error) {
 				o.Shipment[name] = text
 			}
 			switch {
+			case q.ships:
+				shipped, err = c.api.shipPart(t, &row, &o, q.amount)
+				return err
 			case q.status == "shipped":
 				return c.api.ship(t, &row, &o)
 			case q.status == "cancelled", q.exclude:
@@ -88,7 +101,15 @@ func updateOrder(c *call) (step, error) {
 			}
 			return c.api.saveOrder(t, &row, &o)
 		},
-		finish: func(*engine.Tx) (any, error) { return value.Object{}, nil },
+		finish: func(t *engine.Tx) (any, error) {
+			if !q.ships {
+				return value.Object{}, nil
+			}
+			if err := happened(t, shipped); err != nil {
+				return nil, err
+			}
+			return value.Object{"order_id": shipped.OrderID, "transaction_id": number(shipped.PSP)}, nil
+		},
 	}, nil
 }
 
@@ -112,10 +133,14 @@ func (a *API) ship(t *engine.Tx, row *resource.Row, o *order) error {
 		return err
 	}
 	if g, _ := findGateway(tx.Gateway); g.Kind == later && p.State() == payment.Authorized {
+		if p.CapturedAmount().Minor > 0 {
+			_, err := a.shipPart(t, row, o, p.HeldAmount().Minor)
+			return err
+		}
 		if err := a.saveOrder(t, row, o); err != nil {
 			return err
 		}
-		return a.capture(t, p, p.Amount) // Tell does the rest
+		return capture(t, p) // Tell does the rest
 	}
 	return a.changed(t, row, o, false)
 }
@@ -151,6 +176,8 @@ func (a *API) cancel(t *engine.Tx, row *resource.Row, o *order) error {
 		o.Ended = sessionCancelled
 	}
 	switch {
+	case p.CapturedAmount().Minor > 0 && p.State() == payment.Authorized:
+		return refusef(codeRefund, "a part of the order is captured; let the rest go with PATCH /capture, and refund that part")
 	case p.State().Waiting():
 		if err := a.saveOrder(t, row, o); err != nil {
 			return err
@@ -160,107 +187,6 @@ func (a *API) cancel(t *engine.Tx, row *resource.Row, o *order) error {
 		return refusef(codeRefund, "the order is paid; refund it instead")
 	}
 	return a.saveOrder(t, row, o) // over already
-}
-
-// captureOrder answers POST /orders/{id}/capture (reference §7).
-func captureOrder(c *call) (step, error) {
-	amount, ok := c.body.Get("amount").Int()
-	if !ok && c.body.Get("amount").Present() || amount < 0 {
-		return step{}, refuse(codeAmount)
-	}
-	newID, ok := c.body.Get("new_order_id").Text()
-	if !ok || newID != "" && !validID(newID) {
-		return step{}, refuse(codeOrder)
-	}
-	var psp, answered string
-	return step{
-		begin: func(t *engine.Tx) error {
-			row, o, p, err := c.authorised(t)
-			if err != nil {
-				return err
-			}
-			want := amount
-			if want == 0 {
-				want = p.Amount.Minor
-			}
-			if want > p.Amount.Minor {
-				return refuse(codeAmount)
-			}
-			answered, psp = o.OrderID, o.Current
-			if newID != "" && want < p.Amount.Minor {
-				answered = newID
-			}
-			if err := c.api.saveOrder(t, &row, &o); err != nil {
-				return err
-			}
-			return c.api.capture(t, p, money.Of(want, o.Currency))
-		},
-		finish: func(*engine.Tx) (any, error) {
-			return value.Object{"transaction_id": number(psp), "order_id": answered}, nil
-		},
-	}, nil
-}
-
-// authorised finds an order whose payment is authorised and waits to be
-// captured.
-func (c *call) authorised(t *engine.Tx) (resource.Row, order, *payment.Payment, error) {
-	row, o, err := c.settled(t)
-	if err != nil {
-		return row, o, nil, err
-	}
-	if o.Current == "" {
-		return row, o, nil, refuse(codeOrder)
-	}
-	_, _, p, err := c.api.open(t, &o)
-	if err == nil && p.State() != payment.Authorized {
-		err = refuse(codeOrder)
-	}
-	return row, o, p, err
-}
-
-// capture takes authorised funds; what is not taken goes back to the payer.
-func (a *API) capture(t *engine.Tx, p *payment.Payment, amount money.Amount) error {
-	proof, ok := p.Capturable(t.At)
-	if !ok {
-		return refuse(codeOrder)
-	}
-	return t.Capture(p, proof, "capture:"+p.Attempt.ID, amount)
-}
-
-// cancelCapture answers PATCH /capture/{id}: what is left of an authorisation
-// goes back. After a capture nothing is left, and nothing happens.
-func cancelCapture(c *call) (step, error) {
-	status, ok := c.body.Get("status").Text()
-	if !ok || !strings.EqualFold(status, "cancelled") {
-		return step{}, refusef(codeMissing, "status can be cancelled")
-	}
-	var psp, orderID string
-	return step{
-		begin: func(t *engine.Tx) error {
-			_, o, err := c.settled(t)
-			if err != nil {
-				return err
-			}
-			if !o.Manual || o.Current == "" {
-				return refuse(codeOrder)
-			}
-			orderID, psp = o.OrderID, o.Current
-			_, _, p, err := c.api.open(t, &o)
-			if err != nil {
-				return err
-			}
-			switch p.State() {
-			case payment.Authorized:
-				return t.Void(p)
-			case payment.Captured:
-				return nil
-			}
-			return refuse(codeOrder)
-		},
-		finish: func(*engine.Tx) (any, error) {
-			return value.Object{"transaction_id": number(psp), "order_id": orderID, "success": true}, nil
-		},
-	}, nil
 }
 
 // fileTypes are the documents that contest a chargeback can have.

@@ -94,10 +94,10 @@ func (a *API) DisputeID(coreID string) string { return coreID }
 func (a *API) Forget(int64) {}
 
 // Audit implements engine.Auditor: every payment transaction has its payment,
-// every refund its refund of the same amount, and the refunds of a payment sum
-// to what the core knows.
+// every refund its refund of the same amount, and the refunds of a payment, and
+// the parts in which it was captured, sum to what the core knows.
 func (a *API) Audit(r store.Reader, _ ledger.Balances) error {
-	refunded := map[string]int64{}
+	refunded, parts := map[string]int64{}, map[string]int64{}
 	for before := ""; ; {
 		rows, err := r.Resources(store.List{Kind: kindTransaction, Before: before, Limit: 1000})
 		if err != nil {
@@ -105,7 +105,7 @@ func (a *API) Audit(r store.Reader, _ ledger.Balances) error {
 		}
 		for _, row := range rows {
 			before = row.Sort
-			if err := auditTransaction(r, row, refunded); err != nil {
+			if err := auditTransaction(r, row, refunded, parts); err != nil {
 				return err
 			}
 		}
@@ -121,11 +121,14 @@ func (a *API) Audit(r store.Reader, _ ledger.Balances) error {
 		if got := p.RefundedAmount().Minor; got != sum {
 			return fmt.Errorf("refund transactions of payment %s sum to %d, the payment says %d", id, sum, got)
 		}
+		if sum, got := parts[id], p.CapturedAmount().Minor; sum > 0 && got != sum {
+			return fmt.Errorf("captures of payment %s sum to %d, the payment says %d", id, sum, got)
+		}
 	}
 	return nil
 }
 
-func auditTransaction(r store.Reader, row resource.Row, refunded map[string]int64) error {
+func auditTransaction(r store.Reader, row resource.Row, refunded, parts map[string]int64) error {
 	tx, err := resource.Decode[transaction](row)
 	if err != nil {
 		return err
@@ -142,6 +145,8 @@ func auditTransaction(r store.Reader, row resource.Row, refunded map[string]int6
 		if _, ok := refunded[p.ID]; !ok {
 			refunded[p.ID] = 0
 		}
+	case txCapture:
+		parts[p.ID] += tx.Amount
 	case txRefund:
 		ref, err := r.Refund(tx.Refund)
 		if err != nil {

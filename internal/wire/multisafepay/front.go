@@ -44,7 +44,14 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 		}
 		err = a.closeSiblings(t, row.ID, &o)
 	case event.Captured:
+		if err := a.partTold(t, f, p, &tx, &o); err != nil {
+			return err
+		}
+		force = p.State() != payment.Captured
 		err = a.capturedFact(t, f, row, &tx)
+	case event.RestLetGo:
+		err = a.restTold(t, f, p, &tx, &o)
+		force = true
 	case event.RefundCreated:
 		err = a.refundTold(t, r)
 		force = true
@@ -88,7 +95,7 @@ func transactionOf(r store.Reader, psp string) (resource.Row, transaction, error
 }
 
 func (a *API) capturedFact(t *engine.Tx, f event.Fact, row resource.Row, tx *transaction) error {
-	tx.Fee, tx.Review = f.Fee.Minor, false
+	tx.Fee, tx.Review = tx.Fee+f.Fee.Minor, false
 	tx.Completed = t.At
 	if g, _ := findGateway(tx.Gateway); g.Tentative {
 		tx.SettlesAt = f.Due

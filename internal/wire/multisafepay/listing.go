@@ -237,7 +237,7 @@ func (v *view) transaction(row resource.Row) (listed, error) {
 	if tx.Fee > 0 {
 		out["costs"] = []any{value.Object{"amount": tx.Fee, "description": "Transaction fee", "dst": "site"}}
 	}
-	if tx.Type == txRefund || tx.Type == txDispute {
+	if tx.Type == txRefund || tx.Type == txDispute || tx.Type == txRelease {
 		out["debit_credit"] = "D"
 	}
 	out["status"], out["financial_status"], err = v.transactionStatuses(row, tx)

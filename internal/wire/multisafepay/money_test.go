@@ -244,6 +244,7 @@ func TestCapture(t *testing.T) {
 		if got := w.must(w.post("orders/part/capture", `{"amount":"10","new_order_id":"part-1"}`)); got["order_id"] != "part-1" {
 			t.Errorf("partial capture: %v", got)
 		}
+		w.is("part", "completed", "initialized")
 		for range 2 {
 			if got := w.must(w.patch("capture/part", `{"status":"cancelled","reason":"x","description":"y"}`)); got["success"] != true || got["order_id"] != "part" {
 				t.Errorf("cancelling the rest: %v", got)
@@ -271,6 +272,140 @@ func TestCapture(t *testing.T) {
 		w.refused(w.post("orders/visa/capture", `{}`), 404, 1006)
 		w.advance(23 * 24 * time.Hour)
 		w.is("maestro", "void", "void")
+	})
+}
+
+// TestCaptureInParts: an authorisation is captured in several parts, each an
+// order of its own; the rest is let go, expires, or is the last part (reference
+// §7, §4.2, §4.6).
+func TestCaptureInParts(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		hook := wiretest.NewReceiver(t)
+		hook.Answer(200, "OK")
+		reserve := func(id string) object {
+			return w.create(object{
+				"type": "direct", "order_id": id, "gateway": "VISA", "capture": "manual", "payment_options": notifying(hook),
+				"gateway_info": object{"card_number": "4111111111111111", "card_expiry_date": "3012", "card_cvc": "123"},
+			})
+		}
+		remain := func(id string, want float64) object {
+			t.Helper()
+			o := w.order(id)
+			if d := o["payment_details"].(object); d["capture_remain"] != want || (d["capture_expiry"] != nil) != (want > 0) {
+				t.Errorf("%s: %v, want %v left", id, d, want)
+			}
+			return o
+		}
+		whole := reserve("a")
+		first := w.must(w.post("orders/a/capture", `{"amount":300,"new_order_id":"a-1","new_order_status":"completed","description":"First parcel"}`))
+		if first["order_id"] != "a-1" || first["transaction_id"] == whole["transaction_id"] {
+			t.Errorf("first part: %v", first)
+		}
+		w.is("a", "completed", "initialized")
+		remain("a", 700)
+		got := w.is("a-1", "completed", "completed")
+		if got["amount"] != 300.0 || got["auth_order_id"] != "a" || got["transaction_id"] != first["transaction_id"] || got["description"] != "First parcel" ||
+			got["payment_details"].(object)["capture"] != nil || got["payment_details"].(object)["last4"] != "1111" || got["payment_methods"].([]any)[0].(object)["amount"] != 300.0 {
+			t.Errorf("the part as an order: %v", got)
+		}
+		// Its id is used, as any other's.
+		w.refused(w.post("orders", orderWith(object{"order_id": "a-1"})), 404, 1006)
+		w.refused(w.post("orders/a/capture", `{"amount":100,"new_order_id":"a-1"}`), 404, 1006)
+		w.refused(w.post("orders/a/capture", `{"amount":701,"new_order_id":"a-x"}`), 404, 1001)
+		remain("a", 700)
+		// What was captured can go back while the rest is held; what is held cannot.
+		w.refused(w.post("orders/a/refunds", `{"currency":"EUR","amount":301}`), 404, 1034)
+		w.must(w.post("orders/a-1/refunds", `{"currency":"EUR","amount":300}`))
+		if o := w.is("a", "partial_refunded", "initialized"); o["amount_refunded"] != 300.0 {
+			t.Errorf("refunded %v", o["amount_refunded"])
+		}
+		w.refused(w.patch("orders/a", `{"status":"cancelled"}`), 404, 1034)
+		// A part without an id of its own, then all that is left.
+		second := w.must(w.post("orders/a/capture", `{"amount":"200"}`))
+		if second["order_id"] != "a" || second["transaction_id"] == whole["transaction_id"] {
+			t.Errorf("second part: %v", second)
+		}
+		w.must(w.post("orders/a/capture", `{"new_order_id":"a-3"}`))
+		w.is("a", "partial_refunded", "completed")
+		o := remain("a", 0)
+		var parts []string
+		for _, r := range o["related_transactions"].([]any) {
+			c := r.(object)
+			parts = append(parts, fmt.Sprint(c["type"], " ", c["amount"], " ", c["order_id"], " ", c["status"]))
+		}
+		if got, want := strings.Join(parts, ", "), "capture 300 a-1 completed, refund 300 a reserved, capture 200 a completed, capture 500 a-3 completed"; got != want {
+			t.Errorf("related %s\nwant %s", got, want)
+		}
+		w.refused(w.post("orders/a/capture", `{"amount":1}`), 404, 1006)
+		if l := w.get("transactions?type=capture").list(); len(l) != 3 {
+			t.Errorf("captures: %v", l)
+		}
+
+		reserve("b")
+		w.must(w.post("orders/b/capture", `{"amount":400,"new_order_id":"b-1"}`))
+		w.must(w.patch("capture/b", `{"status":"cancelled","reason":"sold out"}`))
+		w.is("b", "completed", "completed")
+		if c := related(remain("b", 0), 1); c["type"] != "auth-cancellation" || c["amount"] != 600.0 || c["status"] != "void" {
+			t.Errorf("the rest: %v", c)
+		}
+		w.refused(w.post("orders/b/capture", `{"amount":1}`), 404, 1006)
+
+		reserve("c")
+		w.must(w.post("orders/c/capture", `{"amount":400,"new_order_id":"c-1"}`))
+		reserve("d")
+		w.must(w.post("orders/d/capture", `{"amount":100,"new_order_id":"d-1"}`))
+		w.control("POST", "script", `{"rules":[{"on":"capture","do":"decline","times":1}]}`)
+		w.refused(w.post("orders/d/capture", `{"amount":100,"new_order_id":"d-2"}`), 404, 1024)
+		w.is("d", "completed", "completed") // the rest went back
+		w.refused(w.get("orders/d-2"), 404, 1006)
+		reserve("e")
+		w.control("POST", "script", `{"rules":[{"on":"capture","do":"decline","times":1}]}`)
+		w.refused(w.post("orders/e/capture", `{}`), 404, 1024)
+		w.is("e", "declined", "declined")
+		w.advance(7 * 24 * time.Hour)
+		w.is("c", "completed", "completed")
+		if c := related(remain("c", 0), 1); c["type"] != "auth-cancellation" || c["amount"] != 600.0 || !strings.Contains(c["description"].(string), "expired") {
+			t.Errorf("the rest: %v", c)
+		}
+		if seen := statuses(w.notified(hook)); !strings.Contains(seen, "completed/initialized") || !strings.Contains(seen, "completed/completed") {
+			t.Errorf("notified %s", seen)
+		}
+	})
+}
+
+// TestPartialShipments: what the payer pays for later is captured parcel by
+// parcel (reference §5).
+func TestPartialShipments(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		dutch := object{"locale": "nl_NL", "country": "NL"}
+		o := w.create(object{"type": "direct", "order_id": "k", "gateway": "KLARNA", "customer": dutch})
+		w.is("k", "completed", "uncleared")
+		name := fmt.Sprintf("case-%.0f-0001", o["transaction_id"])
+		if got := w.must(w.patch("orders/k", `{"status":"shipped","amount":400,"tracktrace_code":"3S"}`)); got["order_id"] != name || got["transaction_id"] == o["transaction_id"] {
+			t.Errorf("first parcel: %v", got)
+		}
+		if o := w.is("k", "completed", "uncleared"); o["tracktrace_code"] != "3S" {
+			t.Errorf("after the first parcel: %v", o)
+		}
+		if c := w.is(name, "completed", "completed"); c["amount"] != 400.0 || c["auth_order_id"] != "k" {
+			t.Errorf("the case: %v", c)
+		}
+		w.refused(w.patch("orders/k", `{"partial_shipment_amount":601}`), 404, 1001)
+		w.refused(w.patch("orders/k", `{"partial_shipment_amount":0}`), 404, 1001)
+		w.refused(w.patch("orders/k", `{"partial_shipment_amount":"x"}`), 404, 1001)
+		w.refused(w.patch("orders/k", `{"status":"cancelled","amount":1}`), 404, 1016)
+		w.must(w.patch("orders/k", `{"partial_shipment_amount":"100"}`))
+		w.must(w.patch("orders/k", `{"status":"shipped"}`)) // the rest
+		if o := w.is("k", "shipped", "completed"); len(o["related_transactions"].([]any)) != 3 || related(o, 2)["amount"] != 500.0 {
+			t.Errorf("all parcels: %v", o["related_transactions"])
+		}
+		w.refused(w.patch("orders/k", `{"amount":1}`), 404, 1006)
+		w.paid(object{"order_id": "alipay"})
+		w.refused(w.patch("orders/alipay", `{"amount":1}`), 404, 1016)
+		w.create(object{"order_id": "open"})
+		w.refused(w.patch("orders/open", `{"amount":1}`), 404, 1006)
 	})
 }
 

@@ -33,6 +33,9 @@ const (
 	typeDirect   = "direct"
 	typeLink     = "paymentlink"
 	typeCheckout = "checkout"
+	// typeCapture is what we call an order that is a part of another's
+	// authorisation; nobody can ask for one.
+	typeCapture = "capture"
 )
 
 // Limits of what a merchant sends.
@@ -72,9 +75,11 @@ type order struct {
 	Manual      bool              `json:"manual,omitempty"` // authorise only
 	Model       string            `json:"model,omitempty"`  // recurring model
 	Affiliate   map[string]any    `json:"affiliate,omitempty"`
-	Key         string            `json:"key"` // signs notifications
-	Session     string            `json:"session,omitempty"`
-	Until       time.Time         `json:"until,omitzero"` // when the session ends
+	// Authorisation is the id of the order's row of which this one is a part.
+	Authorisation string    `json:"authorisation,omitempty"`
+	Key           string    `json:"key"` // signs notifications
+	Session       string    `json:"session,omitempty"`
+	Until         time.Time `json:"until,omitzero"` // when the session ends
 
 	Current   string            `json:"current,omitempty"` // PSP id of the current transaction
 	Started   int               `json:"started,omitempty"` // transactions begun

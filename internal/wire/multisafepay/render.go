@@ -155,10 +155,9 @@ func (tx transaction) details(o *order, p payment.Payment) value.Object {
 	}
 	if o.Manual {
 		out["capture"] = "manual"
+		out["capture_remain"] = p.HeldAmount().Minor
 		if p.State() == payment.Authorized {
-			out["capture_expiry"], out["capture_remain"] = stamp(p.Attempt.Deadline), p.Amount.Minor
-		} else {
-			out["capture_remain"] = int64(0)
+			out["capture_expiry"] = stamp(p.Attempt.Deadline)
 		}
 	}
 	return out
@@ -221,8 +220,11 @@ func (v *view) renderRelated(out value.Object, o *order) error {
 			"modified": stamp(tx.Modified), "order_id": o.OrderID, "reference_transaction_id": number(tx.Parent), "refund_order_id": nil,
 			"status": status, "transaction_id": number(row.ID), "type": tx.Type,
 		}
-		if tx.Type == txRefund {
+		switch tx.Type {
+		case txRefund:
 			child["refund_order_id"] = tx.OrderID
+		case txCapture:
+			child["order_id"] = tx.OrderID
 		}
 		if tx.Dispute != "" {
 			if child["dispute"], err = v.dispute(tx); err != nil {
@@ -237,7 +239,11 @@ func (v *view) renderRelated(out value.Object, o *order) error {
 
 // childStatus is the status of a refund or a chargeback.
 func (v *view) childStatus(tx transaction) (string, error) {
-	if tx.Type != txRefund {
+	switch tx.Type {
+	case txRelease:
+		return "void", nil
+	case txRefund:
+	default:
 		return "completed", nil
 	}
 	r, err := v.Refund(tx.Refund)
@@ -274,8 +280,12 @@ func (v *view) pretransaction(row resource.Row, o *order) value.Object {
 func retrieveOrder(c *call) (any, error) {
 	var out value.Object
 	err := c.view(func(v *view) error {
-		row, o, err := v.orderRow(c.path["order"])
+		row, o, err := v.named(c.path["order"])
 		if err != nil {
+			return err
+		}
+		if o.Type == typeCapture {
+			out, err = v.renderCapture(row, &o)
 			return err
 		}
 		if out, err = v.renderOrder(row, &o); err != nil {

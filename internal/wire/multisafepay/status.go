@@ -53,10 +53,15 @@ func project(f facts) (status, financial string) {
 		}
 		return f.progress("uncleared"), "uncleared"
 	case payment.Authorized:
-		if f.later {
-			return f.progress("completed"), "uncleared"
+		// Of what was captured in part, something can have gone back already.
+		status = f.progress("completed")
+		if f.refunded != none {
+			status = "partial_refunded"
 		}
-		return f.progress("completed"), "initialized"
+		if f.later {
+			return status, "uncleared"
+		}
+		return status, "initialized"
 	case payment.Captured:
 		return f.captured()
 	case payment.Declined:

@@ -24,6 +24,8 @@ const (
 	txRefund    = "refund"
 	txDispute   = "chargeback"
 	txUndispute = "reverse-chargeback"
+	txCapture   = "capture"           // a part of an authorisation
+	txRelease   = "auth-cancellation" // what was left of one goes back
 )
 
 // transaction is the body of a transaction's row. Its id is the PSP id.
@@ -52,6 +54,7 @@ type transaction struct {
 	Token       string    `json:"token,omitempty"` // recurring id
 	Reason      string    `json:"reason,omitempty"`
 	ReasonCode  string    `json:"reason_code,omitempty"`
+	Part        *partial  `json:"part,omitempty"` // a partial capture under way
 }
 
 // plastic is what is kept of a card.
@@ -206,6 +209,9 @@ func (v *view) current(o *order) (row resource.Row, tx transaction, p payment.Pa
 
 // statuses computes an order's two statuses.
 func (v *view) statuses(o *order) (status, financial string, err error) {
+	if o.Type == typeCapture {
+		return "completed", "completed", nil
+	}
 	f, err := v.facts(o)
 	if err != nil {
 		return "", "", err
@@ -241,7 +247,7 @@ func (v *view) paymentFacts(f facts, tx transaction, p payment.Payment) (facts, 
 	f.review, f.later, f.plainVoid = tx.Review, g.Kind == later, g.PlainVoid
 	f.tentative = v.at.Before(tx.SettlesAt)
 	switch back := p.RefundedAmount().Minor; {
-	case back > 0 && back == p.CapturedAmount().Minor:
+	case back > 0 && back == p.CapturedAmount().Minor && f.state == payment.Captured:
 		f.refunded = all
 	case back > 0:
 		f.refunded = some
@@ -256,9 +262,23 @@ func (v *view) paymentFacts(f facts, tx transaction, p payment.Payment) (facts, 
 	return f, nil
 }
 
-// orderRow finds an order of the merchant's by its order id: the paid one if
-// there is one, else the newest; or else by PSP id (reference §3.11, §4.1).
+// orderRow is named, but for a part of an authorisation it finds the order whose
+// it is: what is asked of the one happens to the other.
 func (v *view) orderRow(name string) (resource.Row, order, error) {
+	row, o, err := v.named(name)
+	if err != nil || o.Authorisation == "" {
+		return row, o, err
+	}
+	if row, err = v.Resource(kindOrder, o.Authorisation); err != nil {
+		return row, o, err
+	}
+	o, err = resource.Decode[order](row)
+	return row, o, err
+}
+
+// named finds an order of the merchant's by its order id: the paid one if
+// there is one, else the newest; or else by PSP id (reference §3.11, §4.1).
+func (v *view) named(name string) (resource.Row, order, error) {
 	if !validID(name) {
 		return resource.Row{}, order{}, refuse(codeOrder)
 	}
