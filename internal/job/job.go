@@ -62,8 +62,10 @@ func (r *Runner) Run(ctx context.Context) {
 	wakes := map[store.Lane]chan struct{}{store.Own: make(chan struct{}, 1), store.Outside: make(chan struct{}, 1)}
 	var wg sync.WaitGroup
 	wg.Go(func() { r.pass(ctx, wakes) })
-	wg.Go(func() { r.runLane(ctx, store.Own, workers, 1, wakes[store.Own]) })
-	r.runLane(ctx, store.Outside, outsideMax, outsideLeast, wakes[store.Outside])
+	own, outside := newPlaces(workers, newTally()), newPlaces(outsideMax, newTally())
+	wg.Go(func() { r.runLane(ctx, store.Own, own, 1, wakes[store.Own]) })
+	wg.Go(func() { r.runFair(ctx, outside) })
+	r.runLane(ctx, store.Outside, outside, outsideLeast, wakes[store.Outside])
 	wg.Wait()
 }
 
@@ -86,16 +88,12 @@ func (r *Runner) pass(ctx context.Context, wakes map[store.Lane]chan struct{}) {
 
 // runLane claims the jobs of a lane, never more than can be begun at once, and
 // does them.
-func (r *Runner) runLane(ctx context.Context, lane store.Lane, most, least int, wake <-chan struct{}) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	slots := make(chan struct{}, most)
+func (r *Runner) runLane(ctx context.Context, lane store.Lane, p *places, least int, wake <-chan struct{}) {
+	defer p.begun.Wait()
 	for ctx.Err() == nil {
-		free := acquire(ctx, slots, least, batch)
+		free := p.acquire(ctx, least, batch)
 		jobs, next, err := r.Store.ClaimDueJobs(ctx, r.Clock.Now(), lease, free, lane)
-		for range free - len(jobs) {
-			<-slots
-		}
+		p.release(free - len(jobs))
 		if err != nil {
 			if ctx.Err() == nil {
 				r.Log.Error("cannot claim jobs", "error", err)
@@ -103,13 +101,11 @@ func (r *Runner) runLane(ctx context.Context, lane store.Lane, most, least int, 
 			r.Clock.Wait(ctx, poll, nil)
 			continue
 		}
-		for _, j := range jobs {
-			wg.Go(func() {
-				defer func() { <-slots }()
-				// A job in hand is finished even when the server stops.
-				r.Do(context.WithoutCancel(ctx), j)
-			})
-		}
+		p.begin(jobs, func(j store.Job) {
+			defer p.release(1)
+			// A job in hand is finished even when the server stops.
+			r.Do(context.WithoutCancel(ctx), j)
+		})
 		if free > 0 && len(jobs) == free {
 			continue
 		}
@@ -119,26 +115,6 @@ func (r *Runner) runLane(ctx context.Context, lane store.Lane, most, least int, 
 		}
 		r.Clock.Wait(ctx, wait, wake)
 	}
-}
-
-// acquire waits until least slots are free and takes up to most. It takes fewer
-// if ctx ends first.
-func acquire(ctx context.Context, slots chan<- struct{}, least, most int) (taken int) {
-	for ; taken < least; taken++ {
-		select {
-		case <-ctx.Done():
-			return taken
-		case slots <- struct{}{}:
-		}
-	}
-	for ; taken < most; taken++ {
-		select {
-		case slots <- struct{}{}:
-		default:
-			return taken
-		}
-	}
-	return taken
 }
 
 // handle runs the job's handler. One that panics has failed like any other: one

@@ -378,3 +378,61 @@ func (f *flaky) ClaimDueJobs(ctx context.Context, wall time.Time, lease time.Dur
 	}
 	return f.Store.ClaimDueJobs(ctx, wall, lease, limit, lanes...)
 }
+
+// TestOneMerchantCannotTakeAllPlaces: however many deliveries of a merchant hang,
+// those of others are made; and one that is alone has nearly all the places.
+func TestOneMerchantCannotTakeAllPlaces(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.Runner.Clock = clock.Wall{}
+	if err := b.db.CreateMerchant(t.Context(), merchant.Merchant{ID: 2, Account: "acct_2", Created: begin}); err != nil {
+		t.Fatal(err)
+	}
+	hang := make(chan struct{})
+	began := make(chan int64, 2000)
+	b.Handlers[store.JobDeliver] = func(ctx context.Context, j store.Job) error {
+		began <- j.Merchant
+		if j.Merchant == 1 {
+			<-hang
+		}
+		return b.delete(ctx, j)
+	}
+	add := func(merchant int64, from, to int) {
+		t.Helper()
+		now := clock.Wall{}.Now().UTC().Truncate(time.Millisecond)
+		if err := b.db.Update(t.Context(), merchant, func(tx store.Tx) error {
+			for i := from; i < to; i++ {
+				if err := tx.InsertJob(store.Job{ID: fmt.Sprintf("d%04d", i), Kind: store.JobDeliver, Due: now, RunAt: now}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case b.wake <- struct{}{}:
+		default:
+		}
+	}
+	// More than are looked at in one query, and what the others send is in between.
+	add(1, 0, 800)
+	add(2, 0, 40)
+	add(1, 800, 1600)
+
+	ctx, stop := context.WithCancel(t.Context())
+	var runner sync.WaitGroup
+	runner.Go(func() { b.Run(ctx) })
+	t.Cleanup(func() { close(hang); stop(); runner.Wait() })
+	count := map[int64]int{}
+	for count[2] < 40 || count[1] < 512 {
+		count[<-began]++
+	}
+	add(2, 40, 50)
+	for count[2] < 50 {
+		count[<-began]++
+	}
+	if count[1] > 512 {
+		t.Errorf("%d deliveries of one merchant hang, of 512 places", count[1])
+	}
+}

@@ -75,6 +75,13 @@ type Store interface {
 	// or it is gone: then ok is false.
 	ClaimJob(ctx context.Context, merchantID int64, id string, wall time.Time, lease time.Duration) (j Job, ok bool, err error)
 
+	// WaitingJobs lists up to limit jobs of a lane that can be claimed at wall, in
+	// the order in which they became so, beginning behind a place. It leases nothing.
+	WaitingJobs(ctx context.Context, wall time.Time, lane Lane, after JobPlace, limit int) ([]JobPlace, error)
+	// ClaimJobs leases those of the jobs that can be claimed at wall and that nobody
+	// is claiming, as ClaimDueJobs does.
+	ClaimJobs(ctx context.Context, wall time.Time, lease time.Duration, places []JobPlace) ([]Job, error)
+
 	// PruneAnswers deletes up to limit answers created before a wall time,
 	// whosever they are, and returns how many it deleted.
 	PruneAnswers(ctx context.Context, before time.Time, limit int) (int, error)
@@ -117,6 +124,13 @@ type Job struct {
 	RunAt    time.Time // wall time; moves when the merchant's clock does
 	Tries    int       // how often it was claimed before
 	Payload  []byte
+}
+
+// JobPlace is where a job stands among those that wait.
+type JobPlace struct {
+	Merchant int64
+	ID       string
+	Ready    time.Time // when it could be claimed: the later of RunAt and its lease's end
 }
 
 // Kinds of job that wait for somebody else's server: a message's, or those of

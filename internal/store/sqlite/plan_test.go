@@ -74,6 +74,20 @@ func TestPrunePlan(t *testing.T) {
 	}
 }
 
+// TestWaitingPlan keeps looking for waiting jobs from reading more than an index.
+func TestWaitingPlan(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	var plans []string
+	st := sqlstore.New(planning{s.engine, &plans}, dialect)
+	if _, err := st.WaitingJobs(t.Context(), time.UnixMilli(2), store.Outside, store.JobPlace{Ready: time.UnixMilli(1)}, 10); err != nil {
+		t.Fatal(err)
+	}
+	if plan := strings.Join(plans, "\n"); !strings.Contains(plan, "COVERING INDEX job_lane (lane=? AND (ready_at,merchant,id)>(?,?,?)") || strings.Contains(plan, "TEMP B-TREE") {
+		t.Error(plan)
+	}
+}
+
 // TestPlans keeps questions about one thing from reading all that a merchant
 // has, and lists from sorting.
 func TestPlans(t *testing.T) {

@@ -265,3 +265,35 @@ func (s *Store) ClaimJob(ctx context.Context, merchantID int64, id string, wall 
 	})
 	return j, ok && err == nil, err
 }
+
+func scanWaiting(r Rows) (store.JobPlace, error) {
+	p, err := scanPlace(r)
+	return store.JobPlace{Merchant: p.merchant, ID: p.id, Ready: fromMilli(p.at)}, err
+}
+
+// WaitingJobs implements store.Store.
+func (s *Store) WaitingJobs(ctx context.Context, wall time.Time, lane store.Lane, after store.JobPlace, limit int) (places []store.JobPlace, err error) {
+	err = s.read(ctx, func(t *Tx) error {
+		places, err = many(t, scanWaiting, `select merchant, id, ready_at from job
+where lane = $1 and ready_at <= $2 and (ready_at, merchant, id) > ($3, $4, $5)
+order by ready_at, merchant, id limit $6 + 0`, int64(lane), toMilli(wall), toMilli(after.Ready), after.Merchant, after.ID, int64(max(limit, 0)))
+		return err
+	})
+	return places, err
+}
+
+// ClaimJobs implements store.Store.
+func (s *Store) ClaimJobs(ctx context.Context, wall time.Time, lease time.Duration, places []store.JobPlace) (jobs []store.Job, err error) {
+	err = s.write(ctx, 0, func(t *Tx) error {
+		jobs = nil
+		for _, p := range places {
+			got, err := many(t, scanJob, s.sql.claimWaiting, toMilli(wall), toMilli(wall.Add(lease)), p.Merchant, p.ID)
+			if err != nil {
+				return err
+			}
+			jobs = append(jobs, got...)
+		}
+		return nil
+	})
+	return jobs, err
+}

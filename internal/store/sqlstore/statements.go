@@ -8,6 +8,7 @@ type statements struct {
 	claimLast      string
 	claimMerchant  string
 	claimOne       string
+	claimWaiting   string
 }
 
 func newStatements(d Dialect) *statements {
@@ -35,15 +36,23 @@ values ($1, ` + d.NextFact + `, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		claimOne: `with c(m, i) as (
 	select j.merchant, j.id from job j where j.merchant = $3 and j.id = $4 and j.leased_until <= $1` + d.ForUpdate + `)
 ` + claim,
+
+		claimWaiting: `with c(m, i) as (
+	select j.merchant, j.id from job j where j.merchant = $3 and j.id = $4 and j.ready_at <= $1
+		and ` + notAdvancing + d.SkipLocked + `)
+` + claim,
 	}
 }
+
+// notAdvancing leaves out jobs of merchants whose clock is being advanced at $1.
+const notAdvancing = `not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)`
 
 // claimLane leases up to $3 jobs of lane $4 that are due at $1, from one end.
 func claimLane(order string, d Dialect) string {
 	return `with c(m, i) as (
 	select j.merchant, j.id from job j
 	where j.lane = $4 and j.ready_at <= $1
-		and not exists (select 1 from merchant a where a.id = j.merchant and a.advancing_until > $1)
+		and ` + notAdvancing + `
 	order by j.ready_at` + order + `, j.merchant` + order + `, j.id` + order + ` limit $3 + 0` + d.SkipLocked + `)
 ` + claim
 }

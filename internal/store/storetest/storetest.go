@@ -75,6 +75,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"ClaimMerchantJobs", claimMerchant},
 		{"ClaimJob", claimJob},
 		{"Lanes", lanes},
+		{"WaitingJobs", waitingJobs},
 		{"EnsureJob", ensureJob},
 
 		{"Answers", answers},

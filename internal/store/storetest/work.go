@@ -425,3 +425,46 @@ func ensureJob(f *fixture) {
 	f.update(func(tx store.Tx) error { return tx.DeleteJob("a") })
 	there()
 }
+
+// waitingJobs: what waits is listed in order, piece by piece, and what is claimed of
+// it is what still waits.
+func waitingJobs(f *fixture) {
+	var deliver []store.Job
+	for i := range 4 {
+		d := newJob(fmt.Sprint("d", i), noon.Add(time.Duration(i/2)*time.Second))
+		d.Kind = store.JobDeliver
+		deliver = append(deliver, d)
+	}
+	f.addJobs(one, deliver[0], deliver[2], newJob("own", noon))
+	f.addJobs(other, deliver[1], deliver[3])
+	late := noon.Add(time.Second)
+	list := func(at time.Time, after store.JobPlace, limit int) []store.JobPlace {
+		f.Helper()
+		ps, err := f.WaitingJobs(f.ctx(), at, store.Outside, after, limit)
+		f.must(err)
+		return ps
+	}
+	place := func(m int64, j store.Job) store.JobPlace {
+		return store.JobPlace{Merchant: m, ID: j.ID, Ready: j.RunAt}
+	}
+	all := []store.JobPlace{place(one, deliver[0]), place(other, deliver[1]), place(one, deliver[2]), place(other, deliver[3])}
+	equal(f, list(late, store.JobPlace{}, 9), all)
+	equal(f, list(noon, store.JobPlace{}, 9), all[:2])
+	equal(f, list(late, all[0], 2), all[1:3])
+
+	claim := func(at time.Time, ps ...store.JobPlace) string {
+		f.Helper()
+		js, err := f.ClaimJobs(f.ctx(), at, time.Minute, ps)
+		f.must(err)
+		return names(js)
+	}
+	equal(f, claim(noon, all...), "d0 d1 ") // the others are not due
+	equal(f, claim(late, all...), "d2 d3 ") // these are somebody's
+	equal(f, len(list(late, store.JobPlace{}, 9)), 0)
+	f.update(func(tx store.Tx) error {
+		return errors.Join(tx.RescheduleJob(deliver[0]), tx.DeleteJob("d2"), tx.SetAdvancing(late.Add(time.Minute)))
+	})
+	equal(f, claim(late, all...), "") // the merchant's clock is being moved
+	f.update(func(tx store.Tx) error { return tx.SetAdvancing(time.Time{}) })
+	equal(f, claim(late, all...), "d0 ")
+}
