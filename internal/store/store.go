@@ -58,6 +58,9 @@ type Store interface {
 	PutCredential(ctx context.Context, c Credential) error
 	// Credential finds a provisioned key by its hash.
 	Credential(ctx context.Context, hash []byte) (Credential, error)
+	// PruneCredentials deletes credentials of a kind that were created before a wall
+	// time.
+	PruneCredentials(ctx context.Context, kind string, before time.Time) error
 
 	// ClaimDueJobs leases up to limit jobs of the lanes (none means all) whose
 	// RunAt is not after wall, in order of RunAt, so that nobody else gets them
@@ -107,7 +110,7 @@ type Versioned interface {
 type Credential struct {
 	Hash     []byte // SHA-256 of the key
 	Merchant int64
-	Kind     string // "secret", "publishable", "restricted"
+	Kind     string // "secret", "publishable", "restricted", or what a surface of its own calls its credentials
 	// Permissions of a restricted key, without spaces, in the words of the
 	// dialect that reads them.
 	Permissions []string
@@ -235,6 +238,9 @@ type Reader interface {
 	Attempts(paymentID string) ([]payment.Attempt, error)
 	// Payments lists payments with an id greater than after, ascending.
 	Payments(after string, limit int) ([]payment.Payment, error)
+	// PaymentsBefore lists payments with an id less than before, "" for no bound,
+	// newest first.
+	PaymentsBefore(before string, limit int) ([]payment.Payment, error)
 	Refund(id string) (payment.Refund, error)
 	// Refunds lists a payment's refunds, oldest first.
 	Refunds(paymentID string) ([]payment.Refund, error)
@@ -250,6 +256,11 @@ type Reader interface {
 	// Transfers lists transfers in the order they were posted, from after (a
 	// position, 0 to begin) on; it returns the position to go on from.
 	Transfers(after int64, limit int) (ts []ledger.Transfer, next int64, err error)
+	// TransfersByID returns those transfers that are there, in the order they were
+	// posted.
+	TransfersByID(ids []string) ([]ledger.Transfer, error)
+	// LastTransfer is the position of the transfer posted last, 0 if there is none.
+	LastTransfer() (int64, error)
 	// Facts lists facts in the order they were recorded.
 	Facts(after int64, limit int) (fs []event.Fact, next int64, err error)
 	Answer(key string) (Answer, error)

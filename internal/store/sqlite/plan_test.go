@@ -102,6 +102,9 @@ func TestPlans(t *testing.T) {
 		"event's":           {func(r store.Reader) error { _, err := r.Deliveries("e", "", "", 3); return err }, "delivery_event (merchant=? AND event=? AND id<?)"},
 		"endpoint's":        {func(r store.Reader) error { _, err := r.Deliveries("", "p", "", 3); return err }, "delivery_endpoint (merchant=? AND endpoint=? AND id<?)"},
 		"event at endpoint": {func(r store.Reader) error { _, err := r.Deliveries("e", "p", "", 3); return err }, "delivery_event (merchant=? AND event=? AND id<?)"},
+		"newest payments":   {func(r store.Reader) error { _, err := r.PaymentsBefore("", 3); return err }, "PRIMARY KEY (merchant=? AND id<?)"},
+		"transfers by id":   {func(r store.Reader) error { _, err := r.TransfersByID([]string{"x"}); return err }, "transfer_id (merchant=? AND id=?)"},
+		"last transfer":     {func(r store.Reader) error { _, err := r.LastTransfer(); return err }, "PRIMARY KEY (merchant=?)"},
 		"jobs":              {func(r store.Reader) error { _, err := r.Jobs(3); return err }, "job_due (merchant=?)"},
 		"versions": {func(r store.Reader) error {
 			_, err := r.ResourceVersions("k", []string{"x_1" + strings.Repeat("a", id.SortLen)})

@@ -1,8 +1,10 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/ledger"
@@ -53,10 +55,12 @@ func scanTransfer(r Rows) (p posted, err error) {
 // HoldBooks implements store.Tx.
 func (t *Tx) HoldBooks() error { return t.lock(LockBooks, "") }
 
+const selectTransfer = `select seq, id, at, debit, credit, currency, amount, payment from transfer
+`
+
 // Transfers implements store.Reader.
 func (t *Tx) Transfers(after int64, limit int) ([]ledger.Transfer, int64, error) {
-	list, err := many(t, scanTransfer, `select seq, id, at, debit, credit, currency, amount, payment from transfer
-where merchant = $1 and seq > $2 order by seq limit $3 + 0`, t.merchant, after, int64(limit))
+	list, err := many(t, scanTransfer, selectTransfer+`where merchant = $1 and seq > $2 order by seq limit $3 + 0`, t.merchant, after, int64(limit))
 	if err != nil {
 		return nil, after, err
 	}
@@ -65,6 +69,31 @@ where merchant = $1 and seq > $2 order by seq limit $3 + 0`, t.merchant, after, 
 		ts[i], after = p.transfer, p.seq
 	}
 	return ts, after, nil
+}
+
+var selectTransfersByID = selectTransfer + `where merchant = $1 and id in ` + places(2)
+
+// TransfersByID implements store.Reader.
+func (t *Tx) TransfersByID(ids []string) ([]ledger.Transfer, error) {
+	var list []posted
+	for some := range slices.Chunk(ids, namesAtOnce) {
+		more, err := many(t, scanTransfer, selectTransfersByID, named([]any{t.merchant}, some)...)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, more...)
+	}
+	slices.SortFunc(list, func(a, b posted) int { return cmp.Compare(a.seq, b.seq) })
+	ts := make([]ledger.Transfer, len(list))
+	for i, p := range list {
+		ts[i] = p.transfer
+	}
+	return ts, nil
+}
+
+// LastTransfer implements store.Reader.
+func (t *Tx) LastTransfer() (int64, error) {
+	return one(t, scanInt, `select coalesce(max(seq), 0) from transfer where merchant = $1`, t.merchant)
 }
 
 // selectBalances adds the transfers after the stored sums to them.
@@ -122,7 +151,7 @@ func (s *Store) SnapshotBalances(ctx context.Context, merchantID int64) error {
 		if err := t.lock(LockBooks, ""); err != nil {
 			return err
 		}
-		upto, err := one(t, scanInt, `select coalesce(max(seq), 0) from transfer where merchant = $1`, merchantID)
+		upto, err := t.LastTransfer()
 		if err != nil {
 			return err
 		}

@@ -188,6 +188,13 @@ func (s *Store) Credential(ctx context.Context, hash []byte) (c store.Credential
 	return c, err
 }
 
+// PruneCredentials implements store.Store.
+func (s *Store) PruneCredentials(ctx context.Context, kind string, before time.Time) error {
+	return s.write(ctx, 0, func(t *Tx) error {
+		return t.exec(`delete from credential where kind = $1 and created < $2`, kind, toMilli(before))
+	})
+}
+
 func scanBytes(r Rows) (b []byte, err error) { return b, r.Scan(&b) }
 
 // Setting implements store.Store.

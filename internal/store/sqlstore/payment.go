@@ -1,6 +1,8 @@
 package sqlstore
 
 import (
+	"cmp"
+
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 )
@@ -45,6 +47,11 @@ func (t *Tx) PaymentVersions(ids []string) (map[string]int64, error) {
 // Payments implements store.Reader.
 func (t *Tx) Payments(after string, limit int) ([]payment.Payment, error) {
 	return many(t, scanPayment, selectPayment+`where merchant = $1 and id > $2 order by id limit $3 + 0`, t.merchant, after, int64(limit))
+}
+
+// PaymentsBefore implements store.Reader.
+func (t *Tx) PaymentsBefore(before string, limit int) ([]payment.Payment, error) {
+	return many(t, scanPayment, selectPayment+`where merchant = $1 and id < $2 order by id desc limit $3 + 0`, t.merchant, cmp.Or(before, last), int64(limit))
 }
 
 // Attempts implements store.Reader. The database keeps an attempt when another

@@ -79,18 +79,18 @@ join resource r on r.merchant = i.merchant and r.kind = i.kind and r.sort = i.so
 where i.merchant = $1 and i.kind = $2 and i.id = $3`, t.merchant, kind, name)
 }
 
-// versionsAtOnce is how many versions one statement asks for. It always asks for
+// namesAtOnce is how many things one statement asks for by name. It always asks for
 // as many, so that there is one statement to prepare.
-const versionsAtOnce = 10
+const namesAtOnce = 10
 
 var (
 	selectResourceVersions = `select id, version from resource where merchant = $1 and kind = $2 and sort in ` + places(3)
 	selectPaymentVersions  = `select id, version from payment where merchant = $1 and id in ` + places(2)
 )
 
-// places is a list of versionsAtOnce places for arguments.
+// places is a list of namesAtOnce places for arguments.
 func places(first int) string {
-	list := make([]string, versionsAtOnce)
+	list := make([]string, namesAtOnce)
 	for i := range list {
 		list[i] = fmt.Sprintf("$%d", first+i)
 	}
@@ -118,16 +118,22 @@ func (t *Tx) versions(sql string, args []any, names []string) (map[string]int64,
 		versions[id] = n
 		return struct{}{}, err
 	}
-	for some := range slices.Chunk(names, versionsAtOnce) {
-		all := slices.Clone(args)
-		for i := range versionsAtOnce {
-			all = append(all, some[min(i, len(some)-1)])
-		}
-		if _, err := many(t, scan, sql, all...); err != nil {
+	for some := range slices.Chunk(names, namesAtOnce) {
+		if _, err := many(t, scan, sql, named(args, some)...); err != nil {
 			return nil, err
 		}
 	}
 	return versions, nil
+}
+
+// named adds names to the arguments of a statement with places, the last one as
+// often as there are places left.
+func named(args []any, names []string) []any {
+	all := slices.Clone(args)
+	for i := range namesAtOnce {
+		all = append(all, names[min(i, len(names)-1)])
+	}
+	return all
 }
 
 // ResourceBy implements store.Reader.

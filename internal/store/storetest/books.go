@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"pgregory.net/rapid"
 
@@ -51,8 +52,42 @@ func post(f *fixture) {
 		ts, end, err := r.Transfers(next, 10)
 		equal(f, len(ts), 0)
 		equal(f, end, next)
+		f.must(err)
+		last, err := r.LastTransfer()
+		equal(f, last, end)
 		return err
 	})
+}
+
+func transfersByID(f *fixture) {
+	var all []ledger.Transfer
+	var ids []string
+	f.view(func(r store.Reader) error {
+		last, err := r.LastTransfer()
+		equal(f, last, 0)
+		ts, terr := r.TransfersByID([]string{"none"})
+		equal(f, len(ts), 0)
+		return errors.Join(err, terr)
+	})
+	for i := range 25 { // more than one statement asks for
+		all = append(all, f.transfer(int64(i+1)))
+		ids = append(ids, all[i].ID)
+	}
+	slices.Reverse(ids)
+	f.update(func(tx store.Tx) error { return tx.Post(all...) })
+	f.must(f.Update(f.ctx(), other, func(tx store.Tx) error { return tx.Post(f.transfer(99)) }))
+	f.view(func(r store.Reader) error {
+		ts, err := r.TransfersByID(append(ids, "none"))
+		equal(f, ts, all)
+		some, serr := r.TransfersByID(ids[:1])
+		equal(f, some, all[24:])
+		return errors.Join(err, serr)
+	})
+	f.must(f.View(f.ctx(), other, func(r store.Reader) error {
+		ts, err := r.TransfersByID(ids)
+		equal(f, len(ts), 0)
+		return err
+	}))
 }
 
 func postAtOnce(f *fixture) {

@@ -301,6 +301,13 @@ func payments(f *fixture) {
 	}
 	equal(f, list("", 9), all)
 	equal(f, list(all[0].ID, 1), all[1:2])
+	f.view(func(r store.Reader) error {
+		newest, err := r.PaymentsBefore("", 2)
+		equal(f, newest, []payment.Payment{all[2], all[1]})
+		older, oerr := r.PaymentsBefore(all[1].ID, 9)
+		equal(f, older, all[:1])
+		return errors.Join(err, oerr)
+	})
 
 	p := all[1]
 	f.must(p.Redirect("ref"))

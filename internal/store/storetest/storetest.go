@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"IllegalAgreement", illegalAgreement},
 
 		{"Post", post},
+		{"TransfersByID", transfersByID},
 		{"PostAtOnce", postAtOnce},
 		{"HeldBooks", heldBooks},
 		{"Balances", balances},

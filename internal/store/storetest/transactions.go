@@ -98,6 +98,18 @@ func credentials(f *fixture) {
 	got, err = f.Credential(f.ctx(), c.Hash)
 	f.must(err)
 	equal(f, got, c)
+
+	passing := store.Credential{Hash: []byte{1}, Merchant: one, Kind: "passing", Created: noon}
+	lasting := store.Credential{Hash: []byte{2}, Merchant: other, Kind: "passing", Created: noon.Add(time.Millisecond)}
+	f.must(errors.Join(f.PutCredential(f.ctx(), passing), f.PutCredential(f.ctx(), lasting)))
+	f.must(f.PruneCredentials(f.ctx(), "passing", lasting.Created))
+	for _, k := range []store.Credential{lasting, c} {
+		got, err = f.Credential(f.ctx(), k.Hash)
+		f.must(err)
+		equal(f, got, k)
+	}
+	_, err = f.Credential(f.ctx(), passing.Hash)
+	f.want(err, store.ErrNotFound)
 }
 
 func settings(f *fixture) {
