@@ -256,6 +256,8 @@ type Reader interface {
 	// Transfers lists transfers in the order they were posted, from after (a
 	// position, 0 to begin) on; it returns the position to go on from.
 	Transfers(after int64, limit int) (ts []ledger.Transfer, next int64, err error)
+	// TransfersUpTo is Transfers without those whose position is after upto.
+	TransfersUpTo(after, upto int64, limit int) (ts []ledger.Transfer, next int64, err error)
 	// TransfersByID returns those transfers that are there, in the order they were
 	// posted.
 	TransfersByID(ids []string) ([]ledger.Transfer, error)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/ducatpay/ducat/internal/event"
@@ -60,7 +61,12 @@ const selectTransfer = `select seq, id, at, debit, credit, currency, amount, pay
 
 // Transfers implements store.Reader.
 func (t *Tx) Transfers(after int64, limit int) ([]ledger.Transfer, int64, error) {
-	list, err := many(t, scanTransfer, selectTransfer+`where merchant = $1 and seq > $2 order by seq limit $3 + 0`, t.merchant, after, int64(limit))
+	return t.TransfersUpTo(after, math.MaxInt64, limit)
+}
+
+// TransfersUpTo implements store.Reader.
+func (t *Tx) TransfersUpTo(after, upto int64, limit int) ([]ledger.Transfer, int64, error) {
+	list, err := many(t, scanTransfer, selectTransfer+`where merchant = $1 and seq > $2 and seq <= $3 order by seq limit $4 + 0`, t.merchant, after, upto, int64(limit))
 	if err != nil {
 		return nil, after, err
 	}

@@ -55,6 +55,12 @@ func post(f *fixture) {
 		f.must(err)
 		last, err := r.LastTransfer()
 		equal(f, last, end)
+		f.must(err)
+		_, first, err := r.Transfers(0, 1)
+		f.must(err)
+		ts, end, err = r.TransfersUpTo(0, first, 10)
+		equal(f, ts, []ledger.Transfer{a})
+		equal(f, end, first)
 		return err
 	})
 }

@@ -29,7 +29,7 @@ func (a *API) Claims(r *http.Request) bool { return sandboxID.MatchString(bearer
 func (a *API) MerchantOf(r *http.Request) (int64, error) {
 	account, ok := SandboxAccount(bearer(r))
 	if !ok || !a.config.Sandbox {
-		return 0, fault.New(fault.Invalid, "no_key", "The control API takes a sandbox client id: Authorization: Bearer SANDBOX_…")
+		return 0, fault.New(fault.Invalid, "no_key", "This needs a sandbox client id: Authorization: Bearer SANDBOX_…")
 	}
 	id, err := a.worlds.Sandbox(r.Context(), account)
 	if fault.CodeOf(err) == "not_a_sandbox" {

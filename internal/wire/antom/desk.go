@@ -15,6 +15,7 @@ import (
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/method"
 	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/report"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/antom/signature"
@@ -238,36 +239,48 @@ func (a *API) refundByPerson(r *http.Request, merchantID int64) (any, error) {
 		if p.Front != Name {
 			return store.ErrNotFound
 		}
-		row, err := t.Resource(kindPayment, p.Owner)
-		if err != nil {
-			return err
-		}
-		pb, err := decodeBody[paymentBody](row)
-		if err != nil {
-			return err
-		}
-		amount := money.Of(q.Amount, p.Amount.Currency)
-		if q.Amount == 0 {
-			amount = p.CapturedAmount().Sub(p.RefundedAmount())
-		}
-		request := t.NewID("portal_")
-		b := refundBody{Client: pb.Client, Account: pb.Account, RequestID: request, Payment: p.ID, Amount: amount, Reason: q.Reason}
-		c := &call{api: a, ctx: t.Ctx, client: &client{id: pb.Client, merchantID: merchantID, live: t.Who.Live}}
-		if err := c.startRefund(t, rowID(pb.Client, pb.Account, request), b, ""); err != nil {
-			return err
-		}
-		kept, err := t.Resource(kindRefund, rowID(pb.Client, pb.Account, request))
-		if err != nil {
-			return err
-		}
-		rb, err := decodeBody[refundBody](kept)
-		out["refund_id"], out["refund_request_id"], out["amount"] = rb.Refund, request, amount.Minor
+		rb, err := a.refundInOffice(t, p, q.Amount, q.Reason)
+		out["refund_id"], out["refund_request_id"], out["amount"] = rb.Refund, rb.RequestID, rb.Amount.Minor
 		return err
 	})
+	return out, inWords(err)
+}
+
+// inWords turns a refusal into an error for people.
+func inWords(err error) error {
 	if ref, ok := errors.AsType[*refusal](err); ok {
-		return nil, fault.New(fault.Invalid, strings.ToLower(ref.code), ref.message)
+		return fault.New(fault.Invalid, strings.ToLower(ref.code), ref.message)
 	}
-	return out, err
+	return err
+}
+
+// refundInOffice refunds an amount in minor units, 0 standing for all that is
+// left, under a request id of our own.
+func (a *API) refundInOffice(t *engine.Tx, p *payment.Payment, minor int64, reason string) (refundBody, error) {
+	row, err := t.Resource(kindPayment, p.Owner)
+	if err != nil {
+		return refundBody{}, err
+	}
+	pb, err := decodeBody[paymentBody](row)
+	if err != nil {
+		return refundBody{}, err
+	}
+	amount := money.Of(minor, p.Amount.Currency)
+	if minor == 0 {
+		amount = p.CapturedAmount().Sub(p.RefundedAmount())
+	}
+	request := t.NewID("portal_")
+	name := rowID(pb.Client, pb.Account, request)
+	c := &call{api: a, ctx: t.Ctx, client: &client{id: pb.Client, merchantID: t.Who.ID, live: t.Who.Live}}
+	b := refundBody{Client: pb.Client, Account: pb.Account, RequestID: request, Payment: p.ID, Amount: amount, Reason: reason}
+	if err := c.startRefund(t, name, b, ""); err != nil {
+		return b, err
+	}
+	kept, err := t.Resource(kindRefund, name)
+	if err != nil {
+		return b, err
+	}
+	return decodeBody[refundBody](kept)
 }
 
 // methodView is a payment method as shops show it to payers.

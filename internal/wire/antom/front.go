@@ -175,10 +175,14 @@ func (a *API) notify(t *engine.Tx, n notice) error {
 		return nil
 	}
 	noticeID := t.NewID("ntf_")
-	if err := t.InsertResource(resource.Row{
+	row := resource.Row{
 		Kind: kindNotice, ID: noticeID, Sort: sortOf(noticeID), Payment: n.payment, Created: t.At,
 		Body: encodeBody(noticeBody{Kind: n.kind, Client: n.client, URL: n.url}),
-	}); err != nil {
+	}
+	if n.payment != "" {
+		row.Keys = []resource.Key{{Name: "payment", Value: n.payment}}
+	}
+	if err := t.InsertResource(row); err != nil {
 		return err
 	}
 	body := bodyOf(n.body)

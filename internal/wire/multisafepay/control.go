@@ -28,7 +28,7 @@ func (a *API) MerchantOf(r *http.Request) (int64, error) {
 		return 0, fault.New(fault.Invalid, "bad_key", w.text)
 	}
 	if err == nil && p.key == "" {
-		return 0, fault.New(fault.Invalid, "api_token", "The control API needs the site's API key, not an API token.")
+		return 0, fault.New(fault.Invalid, "api_token", "This needs the site's API key, not an API token.")
 	}
 	return p.merchantID, err
 }

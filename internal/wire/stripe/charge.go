@@ -417,7 +417,7 @@ func updateCharge(c *call) (step, error) {
 				return err
 			}
 			row.Version++
-			return c.api.emit(t, message{typ: "charge.updated", render: func(v *view) (obj, obj, error) {
+			return c.api.emit(t, message{typ: "charge.updated", payment: p.ID, render: func(v *view) (obj, obj, error) {
 				o, err := v.renderCharge(row, p)
 				if err != nil {
 					return nil, nil, err

@@ -27,10 +27,10 @@ func (a *API) MerchantOf(r *http.Request) (int64, error) {
 		return 0, fault.New(fault.Invalid, "bad_key", w.message)
 	}
 	if err == nil && p.public {
-		return 0, fault.New(fault.Invalid, "publishable_key", "The control API needs the world's secret key, not a publishable one.")
+		return 0, fault.New(fault.Invalid, "publishable_key", "This needs the world's secret key, not a publishable one.")
 	}
 	if err == nil && p.restricted {
-		return 0, fault.New(fault.Invalid, "restricted_key", "The control API needs the world's secret key, not a restricted one.")
+		return 0, fault.New(fault.Invalid, "restricted_key", "This needs the world's secret key, not a restricted one.")
 	}
 	return p.merchantID, err
 }

@@ -200,7 +200,11 @@ func (a *API) disputeClosed(t *engine.Tx, f event.Fact, p *payment.Payment) erro
 }
 
 func (a *API) disputeEvent(t *engine.Tx, typ, id string, was func(v *view) (obj, error)) error {
-	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+	row, err := t.Resource(kindDispute, id)
+	if err != nil {
+		return err
+	}
+	return a.emit(t, message{typ: typ, payment: row.Payment, render: func(v *view) (obj, obj, error) {
 		o, err := v.dispute(id)
 		if err != nil || was == nil {
 			return o, nil, err

@@ -65,8 +65,9 @@ func (b eventBody) encode() []byte {
 // events that carry them, the previous values of what changed; it is called
 // once per version.
 type message struct {
-	typ    string
-	render func(v *view) (object, previous obj, err error)
+	typ     string
+	payment string // the core payment it is about, "" for none
+	render  func(v *view) (object, previous obj, err error)
 }
 
 // emit writes an event and its deliveries, in the transaction of the change.
@@ -98,7 +99,11 @@ func (a *API) emit(t *engine.Tx, m message) error {
 	if err != nil {
 		return err
 	}
-	row := newRow(t, kindEvent, eventID, "", dictionary().Pack(account.encode()), resource.Key{Name: "type", Value: account.Type})
+	keys := []resource.Key{{Name: "type", Value: account.Type}}
+	if m.payment != "" {
+		keys = append(keys, resource.Key{Name: "payment", Value: m.payment})
+	}
+	row := newRow(t, kindEvent, eventID, "", dictionary().Pack(account.encode()), keys...)
 	if err := t.InsertResource(row); err != nil {
 		return err
 	}

@@ -88,14 +88,14 @@ func (a *API) sourceEvent(t *engine.Tx, typ string, p *payment.Payment) error {
 	if err != nil {
 		return err
 	}
-	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+	return a.emit(t, message{typ: typ, payment: p.ID, render: func(v *view) (obj, obj, error) {
 		o, err := v.renderSource(row, p, false)
 		return o, nil, err
 	}})
 }
 
 func (a *API) chargeEvent(t *engine.Tx, typ string, row resource.Row, p *payment.Payment) error {
-	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+	return a.emit(t, message{typ: typ, payment: p.ID, render: func(v *view) (obj, obj, error) {
 		o, err := v.renderCharge(row, p)
 		return o, nil, err
 	}})

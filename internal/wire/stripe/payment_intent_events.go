@@ -14,7 +14,11 @@ import (
 
 // intentEvent emits an event about an intent.
 func (a *API) intentEvent(t *engine.Tx, typ, id string) error {
-	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+	row, err := t.Resource(kindIntent, id)
+	if err != nil {
+		return err
+	}
+	return a.emit(t, message{typ: typ, payment: row.Payment, render: func(v *view) (obj, obj, error) {
 		o, err := v.intent(id)
 		return o, nil, err
 	}})
@@ -99,7 +103,11 @@ func (a *API) intentCharge(t *engine.Tx, i intent, failed bool) (string, error) 
 }
 
 func (a *API) chargeEventOf(t *engine.Tx, typ, id string) error {
-	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+	row, err := t.Resource(kindCharge, id)
+	if err != nil {
+		return err
+	}
+	return a.emit(t, message{typ: typ, payment: row.Payment, render: func(v *view) (obj, obj, error) {
 		o, err := v.charge(id)
 		return o, nil, err
 	}})

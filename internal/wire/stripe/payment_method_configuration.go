@@ -93,6 +93,20 @@ func configuration(r store.Reader, account, id string) (resource.Row, configurat
 	return row, b, err
 }
 
+// write keeps a configuration. The default one has no row before its first change.
+func (b configurationBody) write(t *engine.Tx, row resource.Row) error {
+	row.Body = encodeBody(b)
+	if row.Version > 0 {
+		return t.UpdateResource(row)
+	}
+	row.Created = t.At
+	if err := t.InsertResource(row); err != nil {
+		return err
+	}
+	t.Who.Profile.Settings = cloneWith(t.Who.Profile.Settings, settingConfigured, "changed")
+	return t.UpdateMerchant(t.Who)
+}
+
 // methodsOn are the types that a configuration turns on, "" standing for the
 // account's default one.
 func (v *view) methodsOn(id string) ([]string, error) {
@@ -169,16 +183,7 @@ func updateConfiguration(c *call) (step, error) {
 				}
 				b.Inactive = !active
 			}
-			row.Body = encodeBody(b)
-			if row.Version > 0 {
-				return t.UpdateResource(row)
-			}
-			row.Created = t.At
-			if err := t.InsertResource(row); err != nil {
-				return err
-			}
-			t.Who.Profile.Settings = cloneWith(t.Who.Profile.Settings, settingConfigured, "changed")
-			return t.UpdateMerchant(t.Who)
+			return b.write(t, row)
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).configuration(id) },
 	}, nil

@@ -111,34 +111,39 @@ func prepareRefund(c *call) (step, error) {
 		if err != nil {
 			return err
 		}
-		p, err := t.LoadPayment(row.Payment)
-		if err != nil {
-			return err
-		}
-		if cb.Attempt != "" && cb.Attempt != p.Attempt.ID {
-			return invalid("charge_not_refundable", "charge", "This charge did not succeed and cannot be refunded.").kept()
-		}
-		proof, err := refundable(p, row.ID, amount)
-		if err != nil {
-			return err
-		}
-		b := b
-		b.Charge, b.Intent = row.ID, cb.Intent
-		r, err := t.RefundPayment(p, proof, refundPrefix(p.Method), func(r *payment.Refund) error {
-			return t.InsertResource(newRow(t, kindRefund, r.ID, p.ID, encodeBody(b), refundKeys(b)...))
-		})
-		switch faultCode(err) {
-		case "refund_window":
-			return invalid("charge_not_refundable", "charge", "This payment is too old to be refunded. It has passed its %d-day refund window.", int(engine.Rules(*p).RefundFor.Hours()/24)).kept()
-		case engine.CodeFunds:
-			return invalid("balance_insufficient", "", "You have insufficient funds in your Stripe account for this refund: %s", faultMessage(err)).kept()
-		}
-		if err != nil {
-			return err
-		}
-		t.Subject = r.ID
-		return nil
+		t.Subject, err = startRefund(t, row, cb, b, amount)
+		return err
 	}}, nil
+}
+
+// startRefund sends money of a charge back, amount 0 standing for all that is
+// left, and returns the refund's id.
+func startRefund(t *engine.Tx, charge resource.Row, cb chargeBody, b refundBody, amount int64) (string, error) {
+	p, err := t.LoadPayment(charge.Payment)
+	if err != nil {
+		return "", err
+	}
+	if cb.Attempt != "" && cb.Attempt != p.Attempt.ID {
+		return "", invalid("charge_not_refundable", "charge", "This charge did not succeed and cannot be refunded.").kept()
+	}
+	proof, err := refundable(p, charge.ID, amount)
+	if err != nil {
+		return "", err
+	}
+	b.Charge, b.Intent = charge.ID, cb.Intent
+	r, err := t.RefundPayment(p, proof, refundPrefix(p.Method), func(r *payment.Refund) error {
+		return t.InsertResource(newRow(t, kindRefund, r.ID, p.ID, encodeBody(b), refundKeys(b)...))
+	})
+	switch faultCode(err) {
+	case "refund_window":
+		return "", invalid("charge_not_refundable", "charge", "This payment is too old to be refunded. It has passed its %d-day refund window.", int(engine.Rules(*p).RefundFor.Hours()/24)).kept()
+	case engine.CodeFunds:
+		return "", invalid("balance_insufficient", "", "You have insufficient funds in your Stripe account for this refund: %s", faultMessage(err)).kept()
+	}
+	if err != nil {
+		return "", err
+	}
+	return r.ID, nil
 }
 
 // refundKeys are what a refund is found by.
@@ -474,7 +479,7 @@ func (a *API) refundCreated(t *engine.Tx, p *payment.Payment, r *payment.Refund)
 	if err := t.UpdateResource(row); err != nil {
 		return err
 	}
-	if err := a.emit(t, message{typ: "charge.refunded", render: func(v *view) (obj, obj, error) {
+	if err := a.emit(t, message{typ: "charge.refunded", payment: p.ID, render: func(v *view) (obj, obj, error) {
 		o, err := v.renderCharge(charge, p)
 		if err != nil {
 			return nil, nil, err
@@ -508,7 +513,7 @@ func (a *API) refundEvent(t *engine.Tx, typ string, r *payment.Refund, prev obj)
 	if strings.HasPrefix(typ, "refund.") && !since(accountVersion(t.Who), versionRefundEvents) {
 		return nil
 	}
-	return a.emit(t, message{typ: typ, render: func(v *view) (obj, obj, error) {
+	return a.emit(t, message{typ: typ, payment: r.Payment, render: func(v *view) (obj, obj, error) {
 		o, err := v.refund(r.ID)
 		return o, prev, err
 	}})

@@ -95,6 +95,11 @@ func (w *witness) Payments(after string, limit int) ([]payment.Payment, error) {
 	return w.rest().Payments(after, limit)
 }
 
+// PaymentsBefore implements store.Reader.
+func (w *witness) PaymentsBefore(before string, limit int) ([]payment.Payment, error) {
+	return w.rest().PaymentsBefore(before, limit)
+}
+
 // Refund implements store.Reader.
 func (w *witness) Refund(id string) (payment.Refund, error) {
 	return w.rest().Refund(id)
@@ -138,6 +143,21 @@ func (w *witness) Balances() (ledger.Balances, error) {
 // Transfers implements store.Reader.
 func (w *witness) Transfers(after int64, limit int) (ts []ledger.Transfer, next int64, err error) {
 	return w.rest().Transfers(after, limit)
+}
+
+// TransfersUpTo implements store.Reader.
+func (w *witness) TransfersUpTo(after, upto int64, limit int) (ts []ledger.Transfer, next int64, err error) {
+	return w.rest().TransfersUpTo(after, upto, limit)
+}
+
+// TransfersByID implements store.Reader.
+func (w *witness) TransfersByID(ids []string) ([]ledger.Transfer, error) {
+	return w.rest().TransfersByID(ids)
+}
+
+// LastTransfer implements store.Reader.
+func (w *witness) LastTransfer() (int64, error) {
+	return w.rest().LastTransfer()
 }
 
 // Facts implements store.Reader.
