@@ -97,7 +97,7 @@ var table = []entry{
 	{"wire/*/*", core, "a part of a dialect is about its form alone, so that it can be fuzzed without an engine; dialects share no parts"},
 	{"wire/wiretest", with(core, "engine", "store", "pgtest", "server"), "the dialects' test helper starts the whole system and names none of them"},
 	{"hosted", with(core, "engine", "store", "rail"), "pages are another way to call the engine; they know no dialect"},
-	{"portal", with(core, "engine"), "the dashboard is another way to call the engine; it knows no dialect"},
+	{"portal", with(core, "engine", "store"), "the merchant's pages are another way to call the engine and read through its store's port; what a dialect keeps they ask of it through an interface, and they name none"},
 	{"control", with(core, "engine", "store", "rail"), "the control API is another way to call the engine; it knows no dialect"},
 	{"demo", nil, "the demo shop is a client of the API, handed to it as a handler"},
 	{"elements", []string{"elements/bundle"}, "the browser library is files to serve, and a test that they are current"},

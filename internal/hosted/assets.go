@@ -47,8 +47,8 @@ func loadAssets() map[string]asset {
 	return found
 }
 
-// assetURL is how templates name an asset.
-func assetURL(name string) string {
+// AssetURL is how templates, and other pages of the same looks, name an asset.
+func AssetURL(name string) string {
 	a, ok := assets[name]
 	if !ok {
 		panic("hosted: template names unknown asset " + name)

@@ -26,7 +26,7 @@ var (
 
 func parsePage(name string) *template.Template {
 	return template.Must(template.New("layout.html").
-		Funcs(template.FuncMap{"asset": assetURL}).
+		Funcs(template.FuncMap{"asset": AssetURL}).
 		ParseFS(templateFiles, "templates/layout.html", path.Join("templates", name)))
 }
 
@@ -105,6 +105,9 @@ func look(methodKey string) string {
 	}
 	return genericLook
 }
+
+// Mark is the address of the mark drawn for a payment method.
+func Mark(methodKey string) string { return AssetURL(look(methodKey) + ".svg") }
 
 func newFrame(r *http.Request, p Page, title string) frame {
 	return frame{

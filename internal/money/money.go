@@ -163,6 +163,22 @@ func (a Amount) Decimal() string {
 	return sign + s[:len(s)-e] + "." + s[len(s)-e:]
 }
 
+// Parse reads what Decimal writes: digits, and after a point as many as the
+// currency's minor unit has, or fewer. It has neither sign nor separators.
+func Parse(text string, c Currency) (Amount, error) {
+	bad := fmt.Errorf("money: %q is not an amount of %s", text, c)
+	whole, fraction, pointed := strings.Cut(text, ".")
+	digits := c.Exponent()
+	if whole == "" || pointed && (fraction == "" || len(fraction) > digits) || strings.Trim(whole+fraction, "0123456789") != "" {
+		return Amount{}, bad
+	}
+	n, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", digits-len(fraction)), 10, 64)
+	if err != nil {
+		return Amount{}, bad
+	}
+	return Amount{n, c}, nil
+}
+
 var symbols = map[Currency]string{
 	"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "CN¥", "AUD": "A$", "CAD": "CA$", "HKD": "HK$", "NZD": "NZ$", "SGD": "S$",
 }

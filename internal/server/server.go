@@ -25,6 +25,7 @@ import (
 	"github.com/ducatpay/ducat/internal/hosted"
 	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/job"
+	"github.com/ducatpay/ducat/internal/portal"
 	"github.com/ducatpay/ducat/internal/race"
 	"github.com/ducatpay/ducat/internal/rail/simrail"
 	"github.com/ducatpay/ducat/internal/reqlog"
@@ -139,6 +140,12 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle("/ams/", ams)
 	mux.Handle("/_ducat/", ctl.Handler())
 	mux.Handle("/pay/", hosted.New(hosted.Counter{Engine: e}, hosted.Options{Log: c.Log, Now: c.Clock.Now}))
+	desk := portal.New(portal.Options{
+		Engine: e, Fronts: []portal.Front{api, msp, ams}, Secure: strings.HasPrefix(c.BaseURL, "https:"), Sandbox: c.Sandbox, Log: c.Log,
+		Style: hosted.AssetURL("pay.css"), Mark: hosted.Mark,
+	})
+	mux.Handle(portal.Root, desk)
+	mux.Handle(portal.Root+"/", desk)
 	if c.Sandbox {
 		shop := demo.New(demo.Options{API: api, BaseURL: c.BaseURL, Now: c.Clock.Now, Random: c.IDs.Random, Log: c.Log})
 		mux.Handle("/demo", shop)
@@ -215,7 +222,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("Ducat is running. Point an SDK at this address; the README has a walk-through.\n\n" +
-		"  /v1/…          Stripe API\n  /v1/json/…     MultiSafepay API (/events/ for its streams)\n  /ams/…         Antom API\n  /pay/…         the payer's pages\n  /_ducat/v1/…   control API (clock, scripts, deliveries)\n  /metrics /healthz /readyz\n"))
+		"  /v1/…          Stripe API\n  /v1/json/…     MultiSafepay API (/events/ for its streams)\n  /ams/…         Antom API\n  /pay/…         the payer's pages\n  /portal        the merchant's pages\n  /_ducat/v1/…   control API (clock, scripts, deliveries)\n  /metrics /healthz /readyz\n"))
 }
 
 // recovered turns a broken invariant into a loud record and an internal error.
@@ -294,7 +301,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 
 // surface names the part of the server a path belongs to.
 func surface(path string) string {
-	for _, p := range []string{multisafepay.Prefix, "/v1", "/ams", "/_ducat", "/pay", multisafepay.EventsPrefix, "/connect", "/simulator", "/metrics", "/healthz", "/readyz"} {
+	for _, p := range []string{multisafepay.Prefix, "/v1", "/ams", "/_ducat", "/pay", "/portal", multisafepay.EventsPrefix, "/connect", "/simulator", "/metrics", "/healthz", "/readyz"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
 			return p[1:]
 		}
