@@ -249,15 +249,17 @@ func (c *serveCmd) greet(w io.Writer, base string, tlsLn net.Listener) {
   database   %s
   Stripe     %s/v1
   Antom      %s/ams
+  portal     %s/portal   (payments, refunds, methods, balances)
   control    %s/_ducat/v1   (clock, scripts, deliveries)
   metrics    %s/metrics
 
-`, buildVersion(), c.safe(), base, base, base, base)
+`, buildVersion(), c.safe(), base, base, base, base, base)
 	if tlsLn != nil {
 		fmt.Fprintf(w, "  HTTPS      https://%s, also for the providers' host names: ducat trust says how\n\n", reachable(tlsLn.Addr()))
 	}
 	if c.Sandbox {
-		fmt.Fprintf(w, `Open %s/demo in a browser: a shop to play with.
+		fmt.Fprintf(w, `Open %s/demo in a browser: a shop to play with. What became of its payments, and
+of your tests', %s/portal shows to whoever has the key.
 
 Any secret test key, sk_test_ and at least eight letters or digits, is a world of
 its own; pk_test_ with the same ending is its publishable key. The keys that
@@ -270,7 +272,7 @@ Take a first step:
     -d type=alipay -d amount=1099 -d currency=usd -d "redirect[return_url]=https://example.com/return"
 and open the redirect.url of the answer in a browser.
 
-`, base, base)
+`, base, base, base)
 	} else {
 		fmt.Fprint(w, "Only provisioned keys work here; make some with: ducat keys create --name NAME\n\n")
 	}

@@ -93,7 +93,7 @@ func TestServe(t *testing.T) {
 			base = ""
 		}
 	}
-	if base == "" || !strings.Contains(greeting, "curl "+base+"/v1/sources -u sk_test_") {
+	if base == "" || !strings.Contains(greeting, "curl "+base+"/v1/sources -u sk_test_") || !strings.Contains(greeting, base+"/portal") {
 		t.Fatalf("greeting:\n%s", greeting)
 	}
 	go func() {

@@ -103,6 +103,29 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestParse(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a := Of(rapid.Int64Min(0).Draw(t, "minor"), rapid.SampledFrom(Currencies()).Draw(t, "currency"))
+		if got, err := Parse(a.Decimal(), a.Currency); got != a || err != nil {
+			t.Fatalf("Parse(%q) = %v, %v", a.Decimal(), got, err)
+		}
+	})
+	for text, want := range map[string]int64{"1": 100, "1.5": 150, "1.50": 150, "0.01": 1, "007.00": 700} {
+		if got, err := Parse(text, "EUR"); got != Of(want, "EUR") || err != nil {
+			t.Errorf("Parse(%q) = %v, %v", text, got, err)
+		}
+	}
+	for text, c := range map[string]Currency{
+		"": "EUR", ".5": "EUR", "1.": "EUR", "1.505": "EUR", "1,50": "EUR", "1 000": "EUR", "-1": "EUR", "+1": "EUR", "1e3": "EUR", "١": "EUR", "1.2.3": "EUR",
+		"1.0": "JPY", "1.2345": "KWD", "92233720368547758.08": "USD", "0x10": "EUR", "1_0": "EUR",
+	} {
+		if got, err := Parse(text, c); err == nil {
+			t.Errorf("Parse(%q, %s) = %v", text, c, got)
+		}
+	}
+}
+
 func TestShare(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ minor, basisPoints, want int64 }{
