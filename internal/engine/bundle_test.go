@@ -515,6 +515,32 @@ func (w *world) verify() {
 	if _, err := w.Verify(w.t.Context(), func(engine.Audited) {}); err != nil {
 		w.t.Error(err)
 	}
+	w.view(w.transfersAreFound)
+}
+
+// transfersAreFound checks that the transfers of every payment can be found by what
+// is known of it, whatever it went through.
+func (w *world) transfersAreFound(r store.Reader) error {
+	all, _, err := r.Transfers(0, 10_000)
+	if err != nil {
+		return err
+	}
+	about := map[string][]string{}
+	for _, t := range all {
+		about[t.Payment] = append(about[t.Payment], t.ID)
+	}
+	payments, err := r.Payments("", 1000)
+	for _, p := range payments {
+		found, ferr := engine.TransfersOf(r, p)
+		var ids []string
+		for _, t := range found {
+			ids = append(ids, t.ID)
+		}
+		if ferr != nil || !slices.Equal(ids, about[p.ID]) {
+			w.t.Errorf("payment %s has the transfers %v, found are %v (%v)", p.ID, about[p.ID], ids, ferr)
+		}
+	}
+	return err
 }
 
 func (w *world) token(paymentID string) string {

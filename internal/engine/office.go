@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/ledger"
@@ -67,7 +68,12 @@ type Settlement struct {
 // TransfersOf returns the transfers about a payment, in the order they were
 // posted. It asks for them by their ids, which derive from their causes.
 func TransfersOf(r store.Reader, p payment.Payment) ([]ledger.Transfer, error) {
-	ids := []string{"capture:" + p.ID, "fee:" + p.ID, "fee_back:" + p.ID}
+	ids := []string{"fee_back:" + p.ID}
+	captures, err := capturesOf(r, p)
+	if err != nil {
+		return nil, err
+	}
+	ids = append(ids, captures...)
 	attempts, err := r.Attempts(p.ID)
 	if err != nil {
 		return nil, err
@@ -86,6 +92,24 @@ func TransfersOf(r store.Reader, p payment.Payment) ([]ledger.Transfer, error) {
 		ids = append(ids, "dispute:"+d, "dispute_fee:"+d, "dispute_closed:"+d, "dispute_fee_back:"+d)
 	}
 	return r.TransfersByID(ids)
+}
+
+// capturesOf names the transfers of a payment's captures and their fees: each part
+// is named after what was captured before it (captureCause).
+func capturesOf(r store.Reader, p payment.Payment) (ids []string, err error) {
+	for before := int64(0); before < p.CapturedAmount().Minor; {
+		cause := causeAfter(p.ID, before)
+		ids = append(ids, "capture:"+cause, "fee:"+cause)
+		part, err := r.TransfersByID(ids[len(ids)-2 : len(ids)-1])
+		if err != nil {
+			return nil, err
+		}
+		if len(part) == 0 {
+			return nil, fmt.Errorf("payment %s: %d of %s captured are in the ledger", p.ID, before, p.CapturedAmount())
+		}
+		before += part[0].Amount.Minor
+	}
+	return ids, nil
 }
 
 // transfersAtOnce is how many transfers are read in one transaction.

@@ -322,11 +322,13 @@ func (t *Tx) captured(p *payment.Payment, req rail.Request) error {
 
 // captureCause names the next capture of a payment in transfers: after the
 // payment, and after the first one also by how much was captured before it.
-func captureCause(p *payment.Payment) string {
-	if before := p.CapturedAmount().Minor; before > 0 {
-		return fmt.Sprintf("%s@%d", p.ID, before)
+func captureCause(p *payment.Payment) string { return causeAfter(p.ID, p.CapturedAmount().Minor) }
+
+func causeAfter(paymentID string, before int64) string {
+	if before > 0 {
+		return fmt.Sprintf("%s@%d", paymentID, before)
 	}
-	return p.ID
+	return paymentID
 }
 
 // settlesAtOnce reports whether the simulator was told to make a payment's

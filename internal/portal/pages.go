@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"fmt"
 	"html/template"
 	"net/http"
 	"path"
@@ -39,7 +40,7 @@ func parsePages(o Options) map[string]*template.Template {
 	for _, name := range []string{"sign-in", "payments", "payment", "settings", "balance", "problem"} {
 		pages[name] = template.Must(template.New("layout.html").Funcs(template.FuncMap{
 			"mark": o.Mark, "style": func() string { return o.Style }, "own": func() string { return Root + "/assets/portal.css?v=" + styleVersion },
-			"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) }, "money": amounts,
+			"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) }, "money": amounts, "words": words,
 		}).ParseFS(templateFiles, "templates/layout.html", "templates/"+name+".html"))
 	}
 	return pages
@@ -127,6 +128,9 @@ func amounts(a money.Amount) string {
 	}
 	return text + " " + string(a.Currency)
 }
+
+// words writes a state as people would.
+func words(state fmt.Stringer) string { return strings.ReplaceAll(state.String(), "_", " ") }
 
 func (v *visit) home() error {
 	http.Redirect(v.w, v.r, Root+"/payments", http.StatusSeeOther)

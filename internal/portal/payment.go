@@ -88,8 +88,8 @@ func (v *visit) fill(page *paymentPage, r store.Reader, p payment.Payment, at ti
 	if page.Refunds, err = r.Refunds(p.ID); err != nil {
 		return err
 	}
-	if p.Dispute() != "" {
-		d, err := r.Dispute(p.Dispute())
+	if id := p.Disputed(); id != "" {
+		d, err := r.Dispute(id)
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,11 @@ func steps(p *payment.Payment, attempts []payment.Attempt, refunds []payment.Ref
 		later = append(later, step{At: f.Created, Words: "Refund of " + amounts(f.Amount) + " begun", Note: f.ID})
 	}
 	if d != nil {
-		later = append(later, step{At: d.Created, Words: "Dispute over " + amounts(d.Amount) + " opened", Note: d.Reason, Kind: "bad"})
+		what := "Dispute"
+		if d.State().Inquiry() {
+			what = "Inquiry"
+		}
+		later = append(later, step{At: d.Created, Words: what + " about " + amounts(d.Amount) + " opened", Note: d.Reason, Kind: "bad"})
 	}
 	slices.SortStableFunc(later, func(a, b step) int { return a.At.Compare(b.At) })
 	return append(all, later...)
@@ -165,9 +169,9 @@ func refundable(p *payment.Payment, left money.Amount, at time.Time) *fault.Erro
 		return fault.Newf(fault.Conflict, "not_refundable", format, args...)
 	}
 	switch window := engine.Rules(*p).RefundFor; {
-	case p.State() == payment.Authorized:
+	case p.State() == payment.Authorized && p.CapturedAmount().Minor == 0:
 		return no("Nothing has been captured, so there is nothing to refund.")
-	case p.State() != payment.Captured:
+	case p.CapturedAmount().Minor == 0:
 		return no("The payment was not completed, so there is nothing to refund.")
 	case p.Dispute() != "":
 		return no("The payer disputes the payment. While the money is claimed that way, and after it, it cannot be refunded.")

@@ -27,7 +27,7 @@ type standing struct{ Key, Words string }
 // standings are those there are, in the order in which they are offered.
 var standings = []standing{
 	{"paid", "Paid"}, {"refunded", "Refunded"}, {"partly_refunded", "Partly refunded"}, {"disputed", "Disputed"}, {"authorized", "Authorised"},
-	{"waiting", "Waiting"}, {"declined", "Declined"}, {"expired", "Expired"}, {"canceled", "Canceled"},
+	{"partly_captured", "Partly captured"}, {"waiting", "Waiting"}, {"declined", "Declined"}, {"expired", "Expired"}, {"canceled", "Canceled"},
 }
 
 func standingOf(key string) (standing, bool) {
@@ -53,18 +53,21 @@ func standingKey(p *payment.Payment, at time.Time) string {
 		return "expired" // its timer has not come by yet
 	}
 	switch p.State() {
-	case payment.Captured:
+	case payment.Captured, payment.Authorized:
+		if p.CapturedAmount().Minor == 0 {
+			return "authorized"
+		}
 		switch back := p.RefundedAmount(); {
 		case p.Dispute() != "":
 			return "disputed"
+		case p.State() == payment.Authorized:
+			return "partly_captured"
 		case back == p.CapturedAmount():
 			return "refunded"
 		case back.Minor > 0:
 			return "partly_refunded"
 		}
 		return "paid"
-	case payment.Authorized:
-		return "authorized"
 	case payment.Started, payment.AwaitingPayer, payment.Processing:
 		return "waiting"
 	case payment.Voided:

@@ -180,7 +180,7 @@ func TestPayment(t *testing.T) {
 		if p.Status != http.StatusOK || !p.Has(
 			"Alma Disputed", "€50.99 EUR", "Paper lamp", intent, "metadata: order A-77", "ada@shop.example", "Refunded €20.99 EUR",
 			"€50.99 EUR asked for with Alma", "Declined payer_declined", "Authorised by the payer", "€50.99 EUR captured", "Refund of €20.99 EUR begun",
-			"Dispute over €30.00 EUR opened", "product_not_received", "The payer disputes the payment",
+			"Dispute about €30.00 EUR opened", "product_not_received", "The payer disputes the payment",
 			"payment_intent.created", "payment_intent.payment_failed", "payment_intent.requires_action", "payment_intent.succeeded", "charge.succeeded", "charge.refunded",
 			"refund.created", "charge.dispute.created", "charge.dispute.funds_withdrawn", "answered 500 out of order", "next attempt", "Send again",
 		) {

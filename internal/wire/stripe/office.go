@@ -88,7 +88,7 @@ func (a *API) Told(r store.Reader, p payment.Payment) ([]engine.Told, error) {
 	}
 	var told []engine.Told
 	for _, row := range append(rows, first...) {
-		b, err := decodeBody[eventBody](row)
+		b, err := decodeEvent(row)
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +116,7 @@ func creationOf(r store.Reader, p payment.Payment) ([]resource.Row, error) {
 		From: id.Floor(i.Created), Before: id.Floor(i.Created.Add(time.Millisecond)),
 	})
 	return slices.DeleteFunc(rows, func(row resource.Row) bool {
-		b, err := decodeBody[eventBody](row)
+		b, err := decodeEvent(row)
 		return err != nil || !strings.Contains(string(b.Object), `"`+p.Owner+`"`) || slices.ContainsFunc(row.Keys, func(k resource.Key) bool { return k.Name == "payment" })
 	}), err
 }
