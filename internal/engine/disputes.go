@@ -37,7 +37,7 @@ type disputePayload struct {
 // was captured and not refunded; refunds under way fail first, so that the money
 // cannot go back twice.
 func (t *Tx) OpenDispute(p *payment.Payment, amount int64, reason string) (*payment.Dispute, error) {
-	if err := disputed(p); err != nil {
+	if err := t.disputed(p); err != nil {
 		return nil, err
 	}
 	if err := t.failPendingRefunds(p); err != nil {
@@ -65,7 +65,7 @@ func (t *Tx) OpenInquiry(p *payment.Payment, amount int64, reason string) (*paym
 	if !Rules(*p).Inquiries {
 		return nil, fault.New(fault.Conflict, "no_inquiries", "Payments with this method are disputed without an inquiry before.")
 	}
-	if err := disputed(p); err != nil {
+	if err := t.disputed(p); err != nil {
 		return nil, err
 	}
 	proof, err := disputable(p, amount)
@@ -147,12 +147,16 @@ func (t *Tx) inquiryRefunded(p *payment.Payment) error {
 }
 
 // disputed refuses payments that cannot be disputed, or not any more.
-func disputed(p *payment.Payment) error {
-	if Rules(*p).Undisputed {
+func (t *Tx) disputed(p *payment.Payment) error {
+	rules := Rules(*p)
+	if rules.Undisputed {
 		return fault.New(fault.Conflict, "not_disputable", "Payers cannot dispute payments with this method.")
 	}
 	if p.State() != payment.Captured || p.Disputed() != "" {
 		return fault.New(fault.Conflict, "not_disputable", "Only a successful payment that was not disputed before can be disputed.")
+	}
+	if rules.DisputedFor > 0 && t.At.Truncate(time.Second).After(p.CapturedAt().Truncate(time.Second).Add(rules.DisputedFor)) {
+		return fault.Newf(fault.Conflict, "not_disputable", "Payers can dispute payments with this method for %d days.", int(rules.DisputedFor/(24*time.Hour)))
 	}
 	return nil
 }

@@ -366,9 +366,17 @@ func (t *Tx) request(p *payment.Payment, id, step string) (rail.Request, error) 
 	if err != nil {
 		return rail.Request{}, err
 	}
+	payer := ""
+	if p.Agreement != "" {
+		a, err := t.LoadAgreement(p.Agreement)
+		if err != nil {
+			return rail.Request{}, err
+		}
+		payer = a.Payer
+	}
 	return rail.Request{
 		ID: id, Payment: p.ID, Attempt: p.Attempt.ID, Merchant: t.Who.Account, Descriptor: cmp.Or(p.Descriptor, t.Who.Profile.Descriptor),
-		Method: p.Method, Amount: p.Amount, Agreement: p.Agreement, Reference: p.Attempt.Reference, Until: p.Attempt.Deadline, At: t.At, Script: script,
+		Method: p.Method, Amount: p.Amount, Agreement: p.Agreement, Payer: payer, Reference: p.Attempt.Reference, Until: p.Attempt.Deadline, At: t.At, Script: script,
 	}, nil
 }
 

@@ -30,7 +30,8 @@ var intents = []Rules{{
 	RefundFor:       180 * 24 * time.Hour, // reference §7
 	RefundDelay:     5 * time.Second,      // reference §10.2
 	SeparateCapture: true, Redirect: true,
-	DisputeDays: 14, // reference §7
+	DisputedFor: 120 * 24 * time.Hour, // reference §7
+	DisputeDays: 14,                   // same
 }, {
 	Product: Intent, Method: "alipay", Name: "Alipay",
 	Currencies:     []money.Currency{"AUD", "CAD", "CNY", "EUR", "GBP", "HKD", "JPY", "MYR", "NZD", "SGD", "USD"}, // reference §8

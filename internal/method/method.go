@@ -50,6 +50,7 @@ type Rules struct {
 	Redirect      bool             // the payer always approves it elsewhere
 	Reusable      bool             // the payer can let the merchant keep it for later payments
 	ApprovalDelay time.Duration    // how long after the payer's approval the simulated wallet confirms; zero: at once
+	DisputedFor   time.Duration    // how long after its capture the payer can dispute a payment; zero: as long as they like
 	DisputeDays   int              // how long a merchant may answer a dispute; zero: DisputeDaysDefault
 }
 

@@ -21,6 +21,7 @@ type Request struct {
 	Method     string
 	Amount     money.Amount
 	Agreement  string // the payer's standing authorisation, if there is one: nothing is left to the payer
+	Payer      string // the rail's name for the payer of that authorisation, if it has told
 	Reference  string // the rail's name of the attempt, if it has given one
 	More       bool   // captures only: others may follow, so the rest stays held
 	Until      time.Time

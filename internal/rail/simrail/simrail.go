@@ -6,11 +6,13 @@
 package simrail
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/fault"
@@ -180,5 +182,14 @@ func reference(r rail.Request) string {
 	return fmt.Sprintf("%s22001%015d", r.At.UTC().Format("20060102"), digits("trade:"+r.Attempt)%1e15)
 }
 
-// payer is the wallet's number for the payer.
-func payer(r rail.Request) string { return fmt.Sprintf("2088%012d", digits("payer:"+r.Attempt)%1e12) }
+// walletNumber is what the wallet calls a payer.
+var walletNumber = regexp.MustCompile(`^2088\d{12}$`)
+
+// payer is the wallet's number for the payer: that of whoever gave the standing
+// authorisation, which one login has always, or one of their own for each attempt.
+func payer(r rail.Request) string {
+	if walletNumber.MatchString(r.Payer) {
+		return r.Payer
+	}
+	return fmt.Sprintf("2088%012d", digits("payer:"+cmp.Or(r.Payer, r.Attempt))%1e12)
+}

@@ -167,3 +167,24 @@ func TestNames(t *testing.T) {
 		t.Error("the simulator changed its name or asks somebody else")
 	}
 }
+
+// TestPayerOfAgreement: debits name the payer who gave the authorisation: by the
+// wallet's number if it was told, else by the one number of their login.
+func TestPayerOfAgreement(t *testing.T) {
+	t.Parallel()
+	payer := func(attempt, known string) string {
+		r := request()
+		r.Attempt, r.Agreement, r.Payer = attempt, "agr_1", known
+		out, err := Rail{}.Authorize(t.Context(), r)
+		if err != nil || out.Status != rail.Done {
+			t.Fatalf("%v %v", out, err)
+		}
+		return out.Payer
+	}
+	if got := payer("att_1", "2088123456789012"); got != "2088123456789012" {
+		t.Errorf("payer %s, want the one known", got)
+	}
+	if one, two, other := payer("att_1", "ann"), payer("att_2", "ann"), payer("att_1", "bob"); one != two || one == other {
+		t.Errorf("ann is %s and %s, bob %s", one, two, other)
+	}
+}
