@@ -83,11 +83,12 @@ func cutRoute(route string) (method, path string, ok bool) { return strings.Cut(
 
 // decode reads the parameters a charge keeps and that an update may change.
 func (b *chargeBody) decode(p form.Value) error {
+	group := b.TransferGroup
 	err := keepTexts(p, keptText{"description", &b.Description, 40000}, keptText{"receipt_email", &b.ReceiptEmail, 0}, keptText{"transfer_group", &b.TransferGroup, 0})
 	if err != nil {
 		return err
 	}
-	if err := receiptEmail(b.ReceiptEmail); err != nil {
+	if err := errors.Join(receiptEmail(b.ReceiptEmail), setOnce("transfer_group", group, b.TransferGroup)); err != nil {
 		return err
 	}
 	if b.Metadata, err = metadata(p.Get("metadata"), b.Metadata); err != nil {

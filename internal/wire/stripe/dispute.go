@@ -81,12 +81,12 @@ func (a *API) DisputeID(core string) string { return disputeID(core) }
 
 // CheckDispute implements control.Front. Inquiries are about cards.
 func (a *API) CheckDispute(method string, inquiry bool, reason string) error {
-	possible, whose := disputeReasons, "an Alipay dispute"
+	possible := disputeReasons
 	if method == "card" || inquiry {
-		possible, whose = cardDisputeReasons, "a dispute"
+		possible = cardDisputeReasons
 	}
 	if !slices.Contains(possible, reason) {
-		return fault.Newf(fault.Invalid, "bad_reason", "reason: %q cannot be the reason of %s; possible are %s.", reason, whose, strings.Join(possible, ", "))
+		return fault.Newf(fault.Invalid, "bad_reason", "reason: %q cannot be the reason of a dispute of %s; possible are %s.", reason, method, strings.Join(possible, ", "))
 	}
 	return nil
 }

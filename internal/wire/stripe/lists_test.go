@@ -170,12 +170,13 @@ func TestListFilters(t *testing.T) {
 
 		one := w.charged("customer", ann, "transfer_group", "G1")["id"].(string)
 		two := w.charged("customer", ann)["id"].(string)
-		three := w.charged("transfer_group", "G1")["id"].(string)
+		three := w.charged()["id"].(string)
 		w.shows([]string{two, one}, "/v1/charges", "customer", ann)
-		w.shows([]string{three, one}, "/v1/charges", "transfer_group", "G1")
+		w.shows([]string{one}, "/v1/charges", "transfer_group", "G1")
 		w.shows([]string{one}, "/v1/charges", "transfer_group", "G1", "customer", ann)
 		w.shows(nil, "/v1/charges", "payment_intent", "pi_none")
 		w.must(w.post("/v1/charges/"+three, "customer", bob, "transfer_group", "G2"))
+		w.fails(w.post("/v1/charges/"+three, "transfer_group", "G1"), 400, "", "transfer_group") // only if it has not been set
 		w.shows([]string{one}, "/v1/charges", "transfer_group", "G1")
 		w.shows([]string{three}, "/v1/charges", "customer", bob, "transfer_group", "G2")
 

@@ -110,6 +110,14 @@ func receiptEmail(s string) error {
 	return nil
 }
 
+// setOnce refuses another value for what can be given only once.
+func setOnce(name, was, now string) error {
+	if was != "" && now != was {
+		return invalid("", name, "The parameter %s can only be provided if it has not been set: it is %s.", name, was)
+	}
+	return nil
+}
+
 // must reads a string that cannot be empty or missing.
 func must(v form.Value, name string, max int) (string, error) {
 	s, set, err := text(v, name, max)

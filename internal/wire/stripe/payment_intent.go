@@ -411,7 +411,7 @@ func createIntent(c *call) (step, error) {
 			if err := c.api.intentEvent(t, "payment_intent.created", id); err != nil {
 				return err
 			}
-			return c.confirm(t, i)
+			return notMade(c.confirm(t, i))
 		},
 		finish: func(t *engine.Tx) (obj, error) {
 			if confirm {
@@ -420,6 +420,18 @@ func createIntent(c *call) (step, error) {
 			return shown, nil // no rail was asked: begin ran just now
 		},
 	}, nil
+}
+
+// notMade leaves the intent out of the error of a creation that is undone: there
+// is none to look at.
+func notMade(err error) error {
+	w, ok := errors.AsType[*wireError](err)
+	if !ok || w.keep {
+		return err
+	}
+	undone := *w
+	undone.more = nil
+	return &undone
 }
 
 // created tells of an intent that was made and returns how the caller sees it,

@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -222,11 +223,12 @@ func (b *methodChoice) decodeFilters(p form.Value) error {
 
 // decodeDetails reads what may change in every status but canceled.
 func (b *intentBody) decodeDetails(p form.Value) error {
+	group := b.TransferGroup
 	err := keepTexts(p, keptText{"description", &b.Description, 1000}, keptText{"receipt_email", &b.ReceiptEmail, 512}, keptText{"transfer_group", &b.TransferGroup, 0})
 	if err != nil {
 		return err
 	}
-	if err := receiptEmail(b.ReceiptEmail); err != nil {
+	if err := errors.Join(receiptEmail(b.ReceiptEmail), setOnce("transfer_group", group, b.TransferGroup)); err != nil {
 		return err
 	}
 	if b.Metadata, err = metadata(p.Get("metadata"), b.Metadata); err != nil {
@@ -571,10 +573,15 @@ func (c *call) methodFits(t *engine.Tx, i *intent, id string) error {
 	if err != nil {
 		return err
 	}
+	rules := intentRules[m.Type]
 	if !slices.Contains(i.body.Types, m.Type) {
+		if i.body.Redirects != "" { // nobody listed types: the currency may be why this one was not selected
+			if err := currencyFits(t.Who.Profile, rules, i.body.Currency, "payment_method"); err != nil {
+				return err
+			}
+		}
 		return invalid("payment_intent_incompatible_payment_method", "payment_method", "The PaymentMethod provided (%s) is not allowed for this PaymentIntent. Please attach one of the following types: %s.", m.Type, strings.Join(i.body.Types, ", "))
 	}
-	rules := intentRules[m.Type]
 	if err := currencyFits(t.Who.Profile, rules, i.body.Currency, "payment_method"); err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func defaultConfiguration(account string) string {
 // (stripe-payment-intents §6.5).
 func redirectResult(status string) string {
 	switch status {
-	case hasSucceeded, needsCapture, needsConfirmation:
+	case hasSucceeded, needsCapture:
 		return "succeeded"
 	case isProcessing:
 		return "pending"
@@ -222,7 +222,11 @@ func (a *API) intentReturn(r store.Reader, p payment.Payment) (string, []engine.
 	if b.ReturnURL == "" || b.BySDK && p.Method == "card" {
 		return "", details, nil // the merchant's page waits around the challenge
 	}
+	result := redirectResult(intentStatus(b, &p))
+	if b.Waits && p.State() == payment.Authorized {
+		result = "succeeded" // approved; the server confirms once more
+	}
 	return withParameters(b.ReturnURL, []param{
-		{"payment_intent", row.ID}, {"payment_intent_client_secret", b.Secret}, {"redirect_pm_type", p.Method}, {"redirect_status", redirectResult(intentStatus(b, &p))},
+		{"payment_intent", row.ID}, {"payment_intent_client_secret", b.Secret}, {"redirect_pm_type", p.Method}, {"redirect_status", result},
 	}), details, nil
 }

@@ -242,7 +242,7 @@ func createSetup(c *call) (step, error) {
 			if err := c.api.setupEvent(t, "setup_intent.created", id); err != nil || !confirm {
 				return err
 			}
-			return c.confirmSetup(t, s)
+			return notMade(c.confirmSetup(t, s))
 		},
 		finish: func(t *engine.Tx) (obj, error) {
 			if confirm {
