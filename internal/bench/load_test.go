@@ -45,6 +45,9 @@ type client struct {
 	net.Conn
 	in   *bufio.Reader
 	body bytes.Buffer
+
+	world int64 // it takes payments in, for some benchmarks
+	stay  int   // how many more it takes there
 }
 
 func dial(address string) (*client, error) {
