@@ -287,6 +287,7 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 		return engine.Reply{}, err
 	}
 	var refusal *wireError
+	var answer func() engine.Reply // is written after the update, where nobody waits for it
 	op := engine.Op{
 		Merchant: c.principal.merchantID, Cause: engine.Cause{RequestID: c.requestID}, Endpoint: ep.method + " " + ep.pattern,
 		Begin: func(t *engine.Tx) error {
@@ -299,23 +300,33 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 			return err
 		},
 		Finish: func(t *engine.Tx) (engine.Reply, error) {
-			if refusal != nil {
-				return engine.Reply{Status: refusal.status, Body: refusal.envelope()}, nil
+			w := refusal
+			var data any
+			if w == nil {
+				var err error
+				data, err = s.finish(t)
+				if refused, ok := errors.AsType[*wireError](err); ok && refused.keep {
+					w = refused
+				} else if err != nil {
+					return engine.Reply{}, err
+				}
 			}
-			data, err := s.finish(t)
-			if w, ok := errors.AsType[*wireError](err); ok && w.keep {
-				return engine.Reply{Status: w.status, Body: w.envelope()}, nil
+			answer = func() engine.Reply {
+				if w != nil {
+					return engine.Reply{Status: w.status, Body: w.envelope()}
+				}
+				return success(data)
 			}
-			if err != nil {
-				return engine.Reply{}, err
-			}
-			return success(data), nil
+			return engine.Reply{}, nil
 		},
 	}
 	for try := 1; ; try++ {
-		reply, err := a.engine.Execute(c.ctx, op)
-		if !errors.Is(err, store.ErrExists) || try == pspTries {
-			return reply, err
+		_, err := a.engine.Execute(c.ctx, op)
+		switch {
+		case err == nil:
+			return answer(), nil
+		case !errors.Is(err, store.ErrExists) || try == pspTries:
+			return engine.Reply{}, err
 		}
 	}
 }

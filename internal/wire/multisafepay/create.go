@@ -22,8 +22,10 @@ func createOrder(c *call) (step, error) {
 		return step{}, err
 	}
 	var rowID string
+	var made *order // what rowID holds, while it was stored in this very process
 	return step{
 		begin: func(t *engine.Tx) error {
+			made = nil
 			if t.Who.Profile.Settings[settingBlocked] == "true" {
 				return refuse(codeSite)
 			}
@@ -31,56 +33,54 @@ func createOrder(c *call) (step, error) {
 			if err != nil {
 				return err
 			}
-			if err := c.api.unused(t, r.OrderID); err != nil {
+			n, err := c.api.unused(t, r.OrderID)
+			if err != nil {
 				return err
 			}
-			if err := rare(t, r.OrderID); err != nil {
-				return err
+			if n >= reordersMax { // an order that is paid could be overlooked among more
+				return refusef(codeOrder, "%d orders were made under it already", n)
 			}
 			r.Key, r.Modified, r.Status, r.Financial = c.principal.key, t.At, "initialized", "initialized"
 			rowID = c.api.newPSP(t.At)
 			row := newRow(t, kindOrder, rowID, "", nil, resource.Key{Name: "order_id", Value: r.OrderID})
 			row.Version = 0
 			if r.hosted() {
+				made = &r.order
 				return c.api.openSession(t, row, r)
 			}
 			return c.api.openDirect(t, row, r)
 		},
-		finish: func(t *engine.Tx) (any, error) { return c.api.in(t).created(rowID, secret, t.Wall) },
+		finish: func(t *engine.Tx) (any, error) {
+			v := c.api.in(t)
+			if made != nil {
+				return v.createdSession(made, secret, t.Wall), nil
+			}
+			return v.created(rowID, secret, t.Wall)
+		},
 	}, nil
 }
 
-// rare refuses an order id that was used so often that an order which is paid
-// could be overlooked among the others.
-func rare(t *engine.Tx, orderID string) error {
-	n, err := t.CountResources(store.List{Kind: kindOrder, Key: "order_id", Value: orderID})
-	if err == nil && n >= reordersMax {
-		err = refusef(codeOrder, "%d orders were made under it already", n)
-	}
-	return err
-}
-
 // unused refuses an order id under which money was taken or promised already
-// (reference §3.11).
-func (a *API) unused(t *engine.Tx, orderID string) error {
+// (reference §3.11), and counts the orders that were made under it.
+func (a *API) unused(t *engine.Tx, orderID string) (n int, err error) {
 	rows, err := t.Resources(store.List{Kind: kindOrder, Key: "order_id", Value: orderID, Limit: siblingsMax})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, row := range rows {
 		o, err := resource.Decode[order](row)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		status, _, err := a.in(t).statuses(&o)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if taken(status) {
-			return refuse(codeOrder)
+			return 0, refuse(codeOrder)
 		}
 	}
-	return nil
+	return len(rows), nil
 }
 
 // kindClaim is a row per order id that was paid for without a payer's page. Its
@@ -123,7 +123,7 @@ func (a *API) openDirect(t *engine.Tx, row resource.Row, r *request) error {
 		if err := a.claim(t, r.OrderID); err != nil {
 			return err
 		}
-		if err := a.unused(t, r.OrderID); err != nil { // whoever had it before has committed
+		if _, err := a.unused(t, r.OrderID); err != nil { // whoever had it before has committed
 			return err
 		}
 	}
@@ -208,12 +208,7 @@ func (v *view) created(rowID string, secret []byte, wall time.Time) (any, error)
 		return nil, err
 	}
 	if o.hosted() {
-		out := value.Object{}
-		if v.setting(settingSession) != "false" {
-			out = v.watchable(&o, secret, wall)
-		}
-		out["order_id"], out["payment_url"] = o.OrderID, v.paymentURL(&o)
-		return out, nil
+		return v.createdSession(&o, secret, wall), nil
 	}
 	out, err := v.renderOrder(row, &o)
 	if err != nil {
@@ -226,6 +221,16 @@ func (v *view) created(rowID string, secret []byte, wall time.Time) (any, error)
 	out["payment_url"] = v.walletURL(tx, p, o.returnURL("completed"))
 	out["cancel_url"] = o.returnURL("void")
 	return out, nil
+}
+
+// createdSession is created for an order that is paid on the payment page.
+func (v *view) createdSession(o *order, secret []byte, wall time.Time) value.Object {
+	out := value.Object{}
+	if v.setting(settingSession) != "false" {
+		out = v.watchable(o, secret, wall)
+	}
+	out["order_id"], out["payment_url"] = o.OrderID, v.paymentURL(o)
+	return out
 }
 
 // walletURL is where the payer of a transaction goes: the method's page, which

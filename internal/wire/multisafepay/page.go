@@ -413,7 +413,7 @@ func (a *API) decideWallet(w http.ResponseWriter, r *http.Request) {
 		}
 		if p.State() == payment.AwaitingPayer {
 			// A sibling may have been paid after this page was opened.
-			if err := a.unused(t, o.OrderID); err != nil {
+			if _, err := a.unused(t, o.OrderID); err != nil {
 				if _, paid := errors.AsType[*wireError](err); !paid {
 					return err
 				}
