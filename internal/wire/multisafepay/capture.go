@@ -77,7 +77,7 @@ func captureOrder(c *call) (step, error) {
 				return capture(t, p)
 			}
 			if q.orderID != "" && q.orderID != o.OrderID {
-				if err := c.api.unused(t, q.orderID); err != nil {
+				if _, err := c.api.unused(t, q.orderID); err != nil {
 					return err
 				}
 			}
@@ -284,7 +284,7 @@ func (v *view) renderCapture(row resource.Row, o *order) (value.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	authorised, err := resource.Decode[order](parent)
+	authorised, err := orderOf(parent)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (a *API) unused(t *engine.Tx, orderID string) (n int, err error) {
 		return 0, err
 	}
 	for _, row := range rows {
-		o, err := resource.Decode[order](row)
+		o, err := orderOf(row)
 		if err != nil {
 			return 0, err
 		}
@@ -203,7 +203,7 @@ func (v *view) created(rowID string, secret []byte, wall time.Time) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	o, err := resource.Decode[order](row)
+	o, err := orderOf(row)
 	if err != nil {
 		return nil, err
 	}

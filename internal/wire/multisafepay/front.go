@@ -29,7 +29,7 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 	if err != nil {
 		return err
 	}
-	o, err := resource.Decode[order](row)
+	o, err := orderOf(row)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (a *API) closeSiblings(t *engine.Tx, paid string, o *order) error {
 		if row.ID == paid {
 			continue
 		}
-		other, err := resource.Decode[order](row)
+		other, err := orderOf(row)
 		if err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func (a *API) runOrder(t *engine.Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	o, err := resource.Decode[order](row)
+	o, err := orderOf(row)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (a *API) ReturnTo(r store.Reader, p payment.Payment) (string, []engine.Deta
 	if err != nil {
 		return "", nil, err
 	}
-	o, err := resource.Decode[order](row)
+	o, err := orderOf(row)
 	if err != nil {
 		return "", nil, err
 	}

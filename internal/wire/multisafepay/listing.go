@@ -219,7 +219,7 @@ func (v *view) transaction(row resource.Row) (listed, error) {
 	if err != nil {
 		return listed{}, err
 	}
-	o, err := resource.Decode[order](orderRow)
+	o, err := orderOf(orderRow)
 	if err != nil {
 		return listed{}, err
 	}

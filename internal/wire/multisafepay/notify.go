@@ -58,7 +58,7 @@ func (a *API) Prepare(r store.Reader, d store.Delivery, wall time.Time) (webhook
 	if err != nil {
 		return webhook.Call{}, false, err
 	}
-	o, err := resource.Decode[order](row)
+	o, err := orderOf(row)
 	if err != nil {
 		return webhook.Call{}, false, err
 	}

@@ -23,7 +23,7 @@ func saleOf(r store.Reader, p payment.Payment) (row resource.Row, o order, tx tr
 	if row, err = r.Resource(kindOrder, tx.Order); err != nil {
 		return row, o, tx, err
 	}
-	o, err = resource.Decode[order](row)
+	o, err = orderOf(row)
 	return row, o, tx, err
 }
 

@@ -127,7 +127,7 @@ func sessionOrder(r store.Reader, session string) (resource.Row, order, error) {
 	if err != nil {
 		return row, order{}, err
 	}
-	o, err := resource.Decode[order](row)
+	o, err := orderOf(row)
 	return row, o, err
 }
 
@@ -341,7 +341,7 @@ func walletOrder(r store.Reader, name string) (row resource.Row, tx transaction,
 	if orderRow, err = r.Resource(kindOrder, tx.Order); err != nil {
 		return row, tx, orderRow, o, err
 	}
-	o, err = resource.Decode[order](orderRow)
+	o, err = orderOf(orderRow)
 	return row, tx, orderRow, o, err
 }
 
@@ -480,7 +480,7 @@ func (a *API) decide(t *engine.Tx, row resource.Row, tx transaction, orderRow re
 		if err := approve(rail.Rule{Do: "delay", DelaySeconds: threeMinutes}); err != nil {
 			return err
 		}
-		o, err := resource.Decode[order](orderRow)
+		o, err := orderOf(orderRow)
 		if err != nil {
 			return err
 		}

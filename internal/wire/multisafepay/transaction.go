@@ -139,7 +139,7 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 
 // saveOrder writes an order's row, or inserts it if it is not stored yet.
 func (a *API) saveOrder(t *engine.Tx, row *resource.Row, o *order) error {
-	row.Body = resource.Encode(o)
+	row.Body = dictionary().Pack(resource.Encode(o))
 	if row.Version == 0 {
 		row.Version = 1
 		return t.InsertResource(*row)
@@ -272,7 +272,7 @@ func (v *view) orderRow(name string) (resource.Row, order, error) {
 	if row, err = v.Resource(kindOrder, o.Authorisation); err != nil {
 		return row, o, err
 	}
-	o, err = resource.Decode[order](row)
+	o, err = orderOf(row)
 	return row, o, err
 }
 
@@ -288,7 +288,7 @@ func (v *view) named(name string) (resource.Row, order, error) {
 	}
 	var newest *order
 	for i, row := range rows {
-		o, err := resource.Decode[order](row)
+		o, err := orderOf(row)
 		if err != nil {
 			return row, o, err
 		}
@@ -320,7 +320,7 @@ func (v *view) named(name string) (resource.Row, order, error) {
 	if err != nil {
 		return row, order{}, err
 	}
-	o, err := resource.Decode[order](row)
+	o, err := orderOf(row)
 	return row, o, err
 }
 
@@ -372,6 +372,6 @@ func (a *API) reload(t *engine.Tx, row *resource.Row, o *order) error {
 		return err
 	}
 	*row = fresh
-	*o, err = resource.Decode[order](fresh)
+	*o, err = orderOf(fresh)
 	return err
 }

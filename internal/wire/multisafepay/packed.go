@@ -1,0 +1,30 @@
+package multisafepay
+
+import (
+	_ "embed"
+	"fmt"
+	"sync"
+
+	"github.com/ducatpay/ducat/internal/pack"
+	"github.com/ducatpay/ducat/internal/resource"
+)
+
+// dictionaryText is orders as shops send them, the plainest last. What databases
+// keep was packed with it: it is never changed.
+//
+//go:embed dictionary.txt
+var dictionaryText []byte
+
+// dictionary packs orders, which repeat addresses and names of fields.
+var dictionary = sync.OnceValue(func() *pack.Dictionary { return pack.New(1, dictionaryText) })
+
+// orderOf reads an order's row, which saveOrder wrote. Rows of former versions are
+// not packed.
+func orderOf(r resource.Row) (order, error) {
+	text, err := dictionary().Unpack(r.Body)
+	if err != nil {
+		return order{}, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
+	}
+	r.Body = text
+	return resource.Decode[order](r)
+}
