@@ -56,14 +56,19 @@ type API struct {
 	kept      kept
 	rendered  rendered
 	reportMax int // bytes of a report's file
+
+	listeners  *listeners
+	listenSeed listenSeed
+	tails      tails
 }
 
 // New returns the API. The caller registers it with the engine as a front.
 func New(e *engine.Engine, w *engine.Worlds, c Config, log *slog.Logger) *API {
-	a := &API{engine: e, worlds: w, config: c, log: log, mux: http.NewServeMux(), reportMax: reportMax}
+	a := &API{engine: e, worlds: w, config: c, log: log, mux: http.NewServeMux(), reportMax: reportMax, listeners: newListeners()}
 	for _, ep := range a.endpoints() {
 		a.mux.Handle(ep.method+" "+ep.path, a.serve(ep))
 	}
+	a.mux.HandleFunc("GET "+ListenPath, a.serveSocket)
 	a.mux.Handle("/", a.serve(endpoint{}))
 	return a
 }
@@ -154,8 +159,9 @@ func (a *API) serve(ep endpoint) http.Handler {
 		reply, err := a.handle(c, ep, r, h)
 		logged.Account, logged.ErrorCode = c.principal.account, c.refused
 		first := reply.RequestID
+		var we *wireError
 		if err != nil {
-			we := c.elsewhere(translate(err)).at(c.version)
+			we = c.elsewhere(translate(err)).at(c.version)
 			if we.status >= 500 {
 				a.log.Error("request failed", "request_id", c.requestID, "route", c.route, "error", err)
 			}
@@ -180,6 +186,7 @@ func (a *API) serve(ep endpoint) http.Handler {
 				h.Set("Stripe-Should-Retry", strconv.FormatBool(reply.Status >= 500))
 			}
 		}
+		a.tails.tell(c, reply.Status, we)
 		h.Set("Content-Length", strconv.Itoa(len(reply.Body)))
 		w.WriteHeader(reply.Status)
 		if r.Method != http.MethodHead {

@@ -262,9 +262,15 @@ func listEvents(c *call) (obj, error) {
 
 // retryEvent delivers an event again (stripe-platform §16.4).
 func retryEvent(c *call) (step, error) {
-	endpointID, err := must(c.params.Get("webhook_endpoint"), "webhook_endpoint", 0)
+	toTool, err := boolean(c.params.Get("for_stripecli"), "for_stripecli", false)
 	if err != nil {
 		return step{}, err
+	}
+	endpointID := ""
+	if c.params.Get("webhook_endpoint").Kind() != form.Missing || !toTool {
+		if endpointID, err = must(c.params.Get("webhook_endpoint"), "webhook_endpoint", 0); err != nil {
+			return step{}, err
+		}
 	}
 	eventID := c.path("id")
 	return step{
@@ -272,6 +278,9 @@ func retryEvent(c *call) (step, error) {
 			row, err := c.shownEvent(t, t.At)
 			if err != nil {
 				return err
+			}
+			if endpointID == "" {
+				return sendAgain(t, row.ID)
 			}
 			e, err := t.Resource(kindEndpoint, endpointID)
 			if errors.Is(err, store.ErrNotFound) {

@@ -151,6 +151,8 @@ func (a *API) endpoints() []endpoint {
 		{method: "GET", path: "/v1/reporting/report_types", list: true, object: "reporting.report_type", read: listReportTypes},
 		{method: "GET", path: "/v1/reporting/report_types/{report_type}", object: "reporting.report_type", read: retrieveReportType},
 
+		{method: "POST", path: "/v1/stripecli/sessions", params: []string{"device_name", "filters", "forward_connect_to_url", "forward_thin_connect_to_url", "forward_thin_to_url", "forward_to_url", "websocket_features"}, write: createSession},
+
 		{method: "GET", path: "/v1/account", object: "account", read: retrieveAccount},
 		{method: "GET", path: "/v1/accounts/{account}", object: "account", read: retrieveAccount},
 		{method: "GET", path: "/v1/balance", steady: true, object: "balance", read: retrieveBalance},
