@@ -29,9 +29,9 @@ const (
 	// listenOverlap is how long, on the account's clock, an event can come to
 	// light after a later one where transactions overlap.
 	listenOverlap = 2 * time.Second
-	// toldMax is how many events that were sent are remembered while the tool
+	// rememberedMax is how many events that were sent are remembered while the tool
 	// connects anew.
-	toldMax = 1000
+	rememberedMax = 1000
 	// listenMessageMax bounds a message of the tool's, in bytes: what a program
 	// answered, shortened to 5,000, and its headers.
 	listenMessageMax = 256 << 10
@@ -417,7 +417,7 @@ func (l *listener) mark(ctx context.Context, again ...string) error {
 		}
 		b.Seen, b.From = t.Wall, l.from
 		b.Told = slices.Sorted(maps.Keys(l.told))
-		b.Told = b.Told[max(0, len(b.Told)-toldMax):]
+		b.Told = b.Told[max(0, len(b.Told)-rememberedMax):]
 		b.Again = slices.DeleteFunc(b.Again, func(id string) bool { return slices.Contains(again, id) })
 		row.Body = encodeBody(b)
 		return t.UpdateResource(row)
