@@ -71,7 +71,7 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 		l.hear(ctx)
 	}()
 	if err := l.serve(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errSessionOver) {
-		a.log.Warn("a socket was closed", "error", err)
+		a.log.Error("a socket was closed", "error", err)
 	}
 }
 
@@ -353,7 +353,7 @@ func (l *listener) move(e happened) {
 }
 
 func (v *view) happened(row resource.Row) (happened, error) {
-	b, err := decodeBody[eventBody](row)
+	b, err := decodeEvent(row)
 	if err != nil {
 		return happened{}, err
 	}
