@@ -119,7 +119,7 @@ type Rule struct {
 	On           string `json:"on"`                      // authorize, approve, capture, void, refund
 	Do           string `json:"do"`                      // approve, decline, redirect, unavailable, error, delay, duplicate, late, pending
 	Reason       string `json:"reason,omitempty"`        // for decline
-	DelaySeconds int64  `json:"delay_seconds,omitempty"` // for delay, duplicate, late
+	DelaySeconds int64  `json:"delay_seconds,omitempty"` // for delay, duplicate, late; decline on approve
 	Times        int    `json:"times,omitempty"`         // how often it applies; 0 = always
 }
 

@@ -96,7 +96,7 @@ func (Rail) Decide(r rail.Request, d rail.Decision) []rail.Planned {
 		if notice.Reason == "" {
 			notice.Reason = "processing_error"
 		}
-		plan[0].Notice, plan[0].After = notice, 0
+		plan[0].Notice, plan[0].After = notice, delay
 	case "delay":
 		plan[0].After = delay
 	case "duplicate":

@@ -2,6 +2,7 @@ package multisafepay
 
 import (
 	"errors"
+	"html/template"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,8 @@ var testCards = map[string]opening{
 	"4917300000000008": {rules: reviewed(string(reasonReview)), review: true},
 	"4462000000000003": {rules: reviewed(""), review: true},
 	"378734493671000":  {rules: reviewed(string(reasonReview)), review: true},
-	"4012001037461114": {rules: declined(payment.PayerDeclined), failure: failure{"3DS Authentication Failed / Card authentication failed", "3001"}},
-	"374200000000004":  {rules: declined(payment.PayerDeclined), failure: failure{"3DS Authentication Failed / Card authentication failed", "3001"}},
+	"4012001037461114": {rules: declined(payment.PayerDeclined), failure: notAuthenticated},
+	"374200000000004":  {rules: declined(payment.PayerDeclined), failure: notAuthenticated},
 	"4012001038488884": {rules: declined(payment.InsufficientFunds), failure: failure{"Insufficient funds", "1000"}},
 }
 
@@ -71,8 +72,48 @@ func (a *API) charge(t *engine.Tx, r *request) (opening, error) {
 	if expired(expiry, t.At) {
 		op = opening{rules: declined(payment.PayerDeclined), failure: failure{"Expired card", "1000"}}
 	}
+	moto, ok := r.info.Get("moto").Bool()
+	if !ok {
+		return opening{}, refusef(codeMissing, "gateway_info.moto must be a boolean")
+	}
+	if t.Who.Profile.Settings[settingChallenge] == "challenge" && !moto {
+		op = opening{verdict: &verdict{Rules: op.rules, Review: op.review, Reason: op.failure.reason, Code: op.failure.code}}
+	}
 	op.plastic = &plastic{Last4: number[len(number)-4:], Bin: number[:6], Expiry: expiry, Holder: holder}
 	return op, nil
+}
+
+// verdict is what a card comes to, told once its holder has been authenticated.
+type verdict struct {
+	Rules  []rail.Rule `json:"rules"` // as at an authorisation
+	Review bool        `json:"review,omitempty"`
+	Reason string      `json:"reason,omitempty"`
+	Code   string      `json:"code,omitempty"`
+}
+
+// rule says to the simulated wallet what it would have answered without the
+// challenge.
+func (v *verdict) rule() rail.Rule {
+	r := rail.Rule{Do: "delay"}
+	for _, said := range v.Rules {
+		r.DelaySeconds, r.Reason = said.DelaySeconds, said.Reason
+		if said.Do == "decline" || said.Reason != "" {
+			r.Do = "decline"
+		}
+	}
+	return r
+}
+
+// notAuthenticated is what a failed challenge says (reference §4.7).
+var notAuthenticated = failure{"3DS Authentication Failed / Card authentication failed", "3001"}
+
+// challengeForm is what a merchant shows the holder of a card, who authenticates
+// themselves on the page it leads to (reference §3.10).
+func challengeForm(base string, tx transaction) string {
+	path, query, _ := strings.Cut(walletPath(tx), "?")
+	name, val, _ := strings.Cut(query, "=")
+	return `<form method="get" action="` + template.HTMLEscapeString(base+path) + `"><input type="hidden" name="` + template.HTMLEscapeString(name) +
+		`" value="` + template.HTMLEscapeString(val) + `"></form>`
 }
 
 // luhn reports whether a text could be a card's number.

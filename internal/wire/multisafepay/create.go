@@ -2,7 +2,6 @@ package multisafepay
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -185,9 +184,9 @@ func debited(r *request) (opening, error) {
 	case strings.HasSuffix(iban, "02"):
 		op.rules = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: two, Reason: string(payment.PayerDeclined)}}
 	case strings.HasSuffix(iban, "03"):
-		op.rules, op.review = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: three}}, true
+		op.rules, op.doubts = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: three}}, two*time.Second
 	case strings.HasSuffix(iban, "04"):
-		op.rules, op.review = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: three, Reason: string(payment.PayerDeclined)}}, true
+		op.rules, op.doubts = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: three, Reason: string(payment.PayerDeclined)}}, two*time.Second
 	default:
 		op.rules = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: two}}
 	}
@@ -220,6 +219,9 @@ func (v *view) created(rowID string, secret []byte, wall time.Time) (any, error)
 	}
 	out["payment_url"] = v.walletURL(tx, p, o.returnURL("completed"))
 	out["cancel_url"] = o.returnURL("void")
+	if tx.Challenge != nil && p.State() == payment.AwaitingPayer {
+		out["customer_verification"] = value.Object{"type": "form", "html": challengeForm(v.api.config.BaseURL, tx)}
+	}
 	return out, nil
 }
 
@@ -230,6 +232,9 @@ func (v *view) createdSession(o *order, secret []byte, wall time.Time) value.Obj
 		out = v.watchable(o, secret, wall)
 	}
 	out["order_id"], out["payment_url"] = o.OrderID, v.paymentURL(o)
+	if o.QR > 0 {
+		out["qr_url"] = v.api.config.BaseURL + "/connect/" + o.Session + "/code/qr.png"
+	}
 	return out
 }
 
@@ -322,12 +327,24 @@ func retrieveLink(c *call) (any, error) {
 	return out, err
 }
 
-// cancelQR answers POST /orders/{id}/cancel, which exists for QR codes only.
+// cancelQR answers POST /orders/{id}/cancel: an order that is paid by QR code is
+// cancelled while nobody has paid; no other is (reference §5, §8.1).
 func cancelQR(c *call) (step, error) {
-	return step{begin: func(t *engine.Tx) error {
-		if _, _, err := c.api.in(t).orderRow(c.path["order"]); err != nil {
-			return err
-		}
-		return &wireError{status: 403, code: codeOrder, text: fmt.Sprintf("%s: only orders paid by QR code can be cancelled like this", titles[codeOrder])}
-	}}, nil
+	return step{
+		begin: func(t *engine.Tx) error {
+			row, o, err := c.settled(t)
+			if err != nil {
+				return err
+			}
+			status, _, err := c.api.in(t).statuses(&o)
+			if err != nil {
+				return err
+			}
+			if o.QR == 0 || taken(status) {
+				return &wireError{status: 403, code: codeOrder, text: titles[codeOrder] + ": only orders that are to be paid by QR code can be cancelled like this"}
+			}
+			return c.api.cancel(t, &row, &o)
+		},
+		finish: func(*engine.Tx) (any, error) { return value.Object{}, nil },
+	}, nil
 }

@@ -1,7 +1,9 @@
 package multisafepay_test
 
 import (
+	"bytes"
 	"fmt"
+	"image/png"
 	"net/http"
 	"strings"
 	"testing"
@@ -126,6 +128,19 @@ func TestScenarios(t *testing.T) {
 			}
 			w.is(id, c.status, c.financial)
 		}
+		// What these come to is a matter of the amount (reference §11.1).
+		for _, gateway := range []string{"MBWAY", "MULTIBANCO"} {
+			for amount, want := range map[int]string{1: "declined", 999: "declined", 1000: "completed", 2000: "completed", 2001: "initialized"} {
+				id := fmt.Sprint(gateway, amount)
+				o := w.create(object{"order_id": id, "gateway": gateway, "amount": amount})
+				r := w.send("GET", w.choose(o["payment_url"].(string), gateway), "", nil)
+				w.is(id, want, want)
+				to := map[string]string{"declined": failure + id, "completed": success + id, "initialized": ""}[want]
+				if r.header.Get("Location") != to || to == "" && !strings.Contains(string(r.body), "Test scenario") {
+					t.Errorf("%s: %d to %s", id, r.status, r.header.Get("Location"))
+				}
+			}
+		}
 		// Nobody answers: the payer closed the window.
 		o := w.create(object{"order_id": "nobody"})
 		wallet := w.choose(o["payment_url"].(string), "ALIPAY")
@@ -141,6 +156,103 @@ func TestScenarios(t *testing.T) {
 		w.advance(8 * 24 * time.Hour)
 		w.is("paypal-completed", "completed", "completed")
 		w.is("nobody", "expired", "expired")
+	})
+}
+
+// TestQR: an order that is paid by scanning a code has the code's address, and can
+// be cancelled until it is paid (reference §3.7, §3.9, §5).
+func TestQR(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	width := func(o object) int {
+		t.Helper()
+		r := w.send("GET", strings.TrimPrefix(o["qr_url"].(string), w.URL), "", nil)
+		if r.status != 200 || r.header.Get("Content-Type") != "image/png" {
+			t.Fatalf("code: %d %v", r.status, r.header)
+		}
+		c, err := png.DecodeConfig(bytes.NewReader(r.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Width
+	}
+	o := w.create(object{"order_id": "q1", "gateway": "IDEALQR"})
+	if n := width(o); n < 150 || n > 250 {
+		t.Errorf("%d pixels", n)
+	}
+	if n := width(w.create(object{"gateway": "IDEALQR", "gateway_info": object{"qr_size": 1000}})); n < 800 || n > 1000 {
+		t.Errorf("%d pixels of 1000", n)
+	}
+	w.must(w.post("orders/q1/cancel", ""))
+	w.is("q1", "cancelled", "cancelled")
+	o = w.create(object{"order_id": "q2", "gateway": "MISTERCASH", "gateway_info": object{"qr_enabled": true}})
+	width(o)
+	w.decide(w.choose(o["payment_url"].(string), "MISTERCASH"), "completed")
+	w.refused(w.post("orders/q2/cancel", ""), 403, 1006)
+	plain := w.create(object{"order_id": "q3", "gateway": "MISTERCASH"})
+	if plain["qr_url"] != nil {
+		t.Errorf("code %v", plain["qr_url"])
+	}
+	if r := w.send("GET", "/connect/"+plain["session_id"].(string)+"/code/qr.png", "", nil); r.status != 404 {
+		t.Errorf("code of an order without: %d", r.status)
+	}
+	w.refused(w.post("orders/q3/cancel", ""), 403, 1006)
+	w.refused(w.post("orders/nobody/cancel", ""), 404, 1006)
+	for name, bad := range map[string]any{"qr_size": 99, "qr_enabled": "maybe"} {
+		w.refused(w.post("orders", orderWith(object{"gateway": "IDEALQR", "gateway_info": object{name: bad}})), 404, 1016)
+	}
+}
+
+// TestChallenge: with 3-D Secure the holder of a card is authenticated before the
+// card comes to what it comes to (reference §3.10, §11.1).
+func TestChallenge(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		w.settings("three_d_secure", "challenge")
+		for i, c := range []struct {
+			number, scenario, status, reason, to string
+			after                                time.Duration
+			later                                string
+		}{
+			{"4111111111111111", "completed", "completed", "", success, 0, ""},
+			{"4111111111111111", "declined", "declined", "3001", failure, 0, ""},
+			{"4111111111111111", "cancelled", "void", "", failure, 0, ""},
+			{"4012001038488884", "completed", "declined", "1000", failure, 0, ""},
+			{"4462000000000003", "completed", "uncleared", "", success, 3 * time.Minute, "completed"},
+			{"4917300000000008", "completed", "uncleared", "", success, 3 * time.Minute, "void"},
+		} {
+			id := fmt.Sprint("challenge-", i)
+			o := w.create(object{"type": "direct", "order_id": id, "gateway": "VISA", "gateway_info": object{"card_number": c.number, "card_expiry_date": "3012", "card_cvc": "123"}})
+			form, _ := o["customer_verification"].(object)
+			html, _ := form["html"].(string)
+			path, query, _ := strings.Cut(strings.TrimPrefix(o["payment_url"].(string), w.URL), "?trxid=")
+			if o["status"] != "initialized" || form["type"] != "form" || !strings.Contains(html, `action="`+w.URL+path+`"`) || !strings.Contains(html, `name="trxid" value="`+query+`"`) {
+				t.Errorf("%s: %v, %v", id, o["payment_url"], form)
+			}
+			if page := w.page(200, o["payment_url"].(string)); !strings.Contains(page, "Authenticated (Y)") || strings.Contains(page, "Expired") {
+				t.Errorf("page: %s", page)
+			}
+			if r := w.submit(o["payment_url"].(string), "scenario", "expired"); r.status != 400 {
+				t.Errorf("another scenario: %d", r.status)
+			}
+			if to := w.decide(o["payment_url"].(string), c.scenario); to != c.to+id {
+				t.Errorf("%s: to %s", id, to)
+			}
+			if o := w.order(id); o["status"] != c.status || o["reason_code"] != c.reason || o["customer_verification"] != nil {
+				t.Errorf("%s %s: %v %v", c.number, c.scenario, o["status"], o["reason_code"])
+			}
+			if c.after > 0 {
+				w.advance(c.after)
+				if o := w.order(id); o["status"] != c.later {
+					t.Errorf("%s after %v: %v", c.number, c.after, o["status"])
+				}
+			}
+		}
+		// An order by telephone has nobody to ask.
+		o := w.create(object{"type": "direct", "gateway": "VISA", "gateway_info": object{"card_number": "4111111111111111", "card_expiry_date": "3012", "moto": true}})
+		if o["status"] != "completed" || o["customer_verification"] != nil {
+			t.Errorf("by telephone: %v %v", o["status"], o["customer_verification"])
+		}
 	})
 }
 
@@ -170,8 +282,10 @@ func TestDirectOutcomes(t *testing.T) {
 			{"AMEX", card("378734493671000"), "uncleared", "uncleared", 3 * time.Minute, "void/void"},
 			{"DIRDEB", object{"account_id": "NL87ABNA0000000001", "account_holder_name": "Simon Smit"}, "initialized", "initialized", 2 * time.Minute, "completed/completed"},
 			{"DIRDEB", object{"account_id": "NL87ABNA0000000002"}, "initialized", "initialized", 2 * time.Minute, "declined/declined"},
-			{"DIRDEB", object{"account_id": "NL87ABNA0000000003"}, "uncleared", "uncleared", 3 * time.Minute, "completed/completed"},
-			{"DIRDEB", object{"account_id": "NL87ABNA0000000004"}, "uncleared", "uncleared", 3 * time.Minute, "declined/declined"},
+			{"DIRDEB", object{"account_id": "NL87ABNA0000000003"}, "initialized", "initialized", 2 * time.Minute, "uncleared/uncleared"},
+			{"DIRDEB", object{"account_id": "NL87ABNA0000000004"}, "initialized", "initialized", 2 * time.Minute, "uncleared/uncleared"},
+			{"DIRDEB", object{"account_id": "NL87ABNA0000000003"}, "initialized", "initialized", 3 * time.Minute, "completed/completed"},
+			{"DIRDEB", object{"account_id": "NL87ABNA0000000004"}, "initialized", "initialized", 3 * time.Minute, "declined/declined"},
 			{"PAYAFTER", object{"birthday": "1970-12-31", "gender": "mr"}, "completed", "uncleared", 0, ""},
 			{"KLARNA", nil, "completed", "uncleared", 0, ""},
 			{"APPLEPAY", object{"payment_token": "{}"}, "completed", "completed", 0, ""},
@@ -214,7 +328,7 @@ func TestDirectOutcomes(t *testing.T) {
 		if d := w.order("direct-9")["payment_details"].(object); d["account_id"] != "*** 0001" || d["account_holder_name"] != "Simon Smit" {
 			t.Errorf("direct debit: %v", d)
 		}
-		if g, _ := w.order("direct-20")["gateway_info"].(object); g["destination_holder_iban"] == nil || g["reference"] == nil {
+		if g, _ := w.order("direct-22")["gateway_info"].(object); g["destination_holder_iban"] == nil || g["reference"] == nil {
 			t.Errorf("bank transfer: %v", g)
 		}
 		// A refusal is an error, and can be looked at.
@@ -528,7 +642,8 @@ func TestLanguages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, c := range []struct{ locale, lang, says string }{
-		{"zh_CN", "zh_CN", "付款"}, {"cn_CN", "en_US", "付款"}, {"nl_NL", "nl_NL", "Annuleren"}, {"nl_BE", "nl_BE", "Annuleren"}, {"en_US", "en_US", "Cancel"}, {"de_DE", "de_DE", "Cancel"},
+		{"zh_CN", "zh_CN", "付款"}, {"cn_CN", "en_US", "付款"}, {"nl_NL", "nl_NL", "Annuleren"}, {"nl_BE", "nl_BE", "Annuleren"}, {"en_US", "en_US", "Cancel"}, {"de_DE", "de_DE", "Abbrechen"},
+		{"at_AT", "at_AT", "Abbrechen"}, {"fr_BE", "fr_BE", "Annuler"}, {"ar_AR", "ar_AR", `dir="rtl"`}, {"he_IL", "he_IL", "ביטול"}, {"ja_JP", "ja_JP", "キャンセル"},
 		{"xx_YY", "en_US", "Cancel"}, {"", "en_US", "Cancel"},
 	} {
 		link := w.create(object{"customer": object{"locale": c.locale}})["payment_url"].(string)

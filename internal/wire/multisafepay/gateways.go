@@ -132,6 +132,7 @@ const (
 	settingSettleAfter  = Name + ".alipay.settle_after" // seconds a paid Alipay order stays financially initialized
 	settingStrictURLs   = Name + ".strict_urls"         // true: the documented limits of notification URLs
 	settingSession      = Name + ".session_fields"      // false: answers to hosted orders are the published example's alone
+	settingChallenge    = Name + ".three_d_secure"      // challenge: direct card payments are authenticated on a page
 	settingBlocked      = Name + ".blocked"             // true: the site is inactive
 )
 

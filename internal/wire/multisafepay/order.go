@@ -80,6 +80,7 @@ type order struct {
 	Key           string    `json:"key"` // signs notifications
 	Session       string    `json:"session,omitempty"`
 	Until         time.Time `json:"until,omitzero"` // when the session ends
+	QR            int       `json:"qr,omitempty"`   // pixels of its QR code; 0 if it has none
 
 	Current   string            `json:"current,omitempty"` // PSP id of the current transaction
 	Started   int               `json:"started,omitempty"` // transactions begun
@@ -220,6 +221,9 @@ func (r *request) readGateway(v value.Value, m merchant.Merchant) error {
 	if bank, _ := r.info.Get("issuer_id").Text(); bank != "" && r.Gateway == "IDEAL" && !knownIssuer("ideal", bank) {
 		return refuse(codeIssuer)
 	}
+	if err := r.readQR(); err != nil {
+		return err
+	}
 	switch s, ok := v.Get("capture").Text(); {
 	case !ok || s != "" && s != "manual":
 		return refusef(codeMissing, "capture can be manual, or left out")
@@ -227,6 +231,33 @@ func (r *request) readGateway(v value.Value, m merchant.Merchant) error {
 		return refuse(codeGateway)
 	default:
 		r.Manual = s == "manual"
+	}
+	return nil
+}
+
+// Sizes of a QR code in pixels (reference §3.7).
+const (
+	qrMin     = 100
+	qrDefault = 250
+	qrMax     = 2000
+)
+
+// readQR reads whether an order is paid by scanning its payment page's address.
+func (r *request) readQR() error {
+	size := int64(qrDefault)
+	if s := r.info.Get("qr_size"); s.Present() {
+		n, ok := s.Int()
+		if !ok || n < qrMin || n > qrMax {
+			return refusef(codeMissing, "gateway_info.qr_size must be %d to %d", qrMin, qrMax)
+		}
+		size = n
+	}
+	enabled, ok := r.info.Get("qr_enabled").Bool()
+	if !ok {
+		return refusef(codeMissing, "gateway_info.qr_enabled must be a boolean")
+	}
+	if r.hosted() && (r.Gateway == "IDEALQR" || r.Gateway == "MISTERCASH" && enabled) {
+		r.QR = int(size)
 	}
 	return nil
 }

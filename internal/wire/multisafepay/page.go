@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"rsc.io/qr"
+
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/payment"
@@ -38,6 +40,7 @@ func (a *API) pageRoutes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /connect/{session}/{$}", a.showSession)
 	mux.HandleFunc("POST /connect/{session}/{$}", a.chooseMethod)
+	mux.HandleFunc("GET /connect/{session}/code/qr.png", a.code)
 	mux.HandleFunc("GET /connect/assets/{name}", a.asset)
 	mux.HandleFunc("GET /connect/icons/{name}", a.icon)
 	mux.HandleFunc("GET /simulator/done", a.finished)
@@ -298,18 +301,33 @@ func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request) {
 
 // begin starts a transaction on the payer's page and returns where they go.
 func (a *API) begin(t *engine.Tx, row *resource.Row, o *order, g gateway) (string, error) {
-	p, err := a.start(t, row, o, g, opening{})
+	p, err := a.start(t, row, o, g, byAmount(g, o))
 	if err != nil {
 		return "", err
 	}
 	if err := a.reload(t, row, o); err != nil {
 		return "", err
 	}
-	if err := a.notify(t, row, o, t.At.Add(firstAfter)); err != nil {
-		return "", err
+	if p.State() == payment.AwaitingPayer { // else Tell has told it
+		if err := a.notify(t, row, o, t.At.Add(firstAfter)); err != nil {
+			return "", err
+		}
 	}
 	_, tx, err := transactionOf(t, p.Owner)
 	return walletPath(tx), err
+}
+
+// byAmount decides the methods whose test scenario is the amount: up to 9.99 is
+// declined, up to 20 completed, more waits for the payer (reference §11.1).
+func byAmount(g gateway, o *order) opening {
+	const declinedMax, completedMax = 999, 2000
+	switch {
+	case g.ID != "MBWAY" && g.ID != "MULTIBANCO", o.Amount > completedMax:
+		return opening{}
+	case o.Amount <= declinedMax:
+		return opening{rules: declined(payment.PayerDeclined)}
+	}
+	return opening{rules: approve()}
 }
 
 // scenario is how a test payment can end.
@@ -320,6 +338,9 @@ type scenario struct{ Key, Label string }
 var scenarios = []scenario{
 	{"completed", "Completed"}, {"cancelled", "Cancelled"}, {"declined", "Declined"}, {"expired", "Expired"}, {"uncleared", "Uncleared"}, {"none", "No answer"},
 }
+
+// challenges are how the authentication of a card's holder can end.
+var challenges = []scenario{{"completed", "Authenticated (Y)"}, {"declined", "Not authenticated (N)"}, {"cancelled", "Cancelled"}}
 
 // walletName reads the wallet id of a page's address.
 func walletName(r *http.Request) string {
@@ -354,7 +375,7 @@ func (a *API) showWallet(w http.ResponseWriter, r *http.Request) {
 	}
 	l := english
 	var s screen
-	status := ""
+	status, offered := "", scenarios
 	err := a.engine.View(r.Context(), id, func(rd store.Reader, m merchant.Merchant, at time.Time) error {
 		v := &view{Reader: rd, api: a, merchant: m, at: at}
 		row, tx, _, o, err := walletOrder(rd, walletName(r))
@@ -365,6 +386,9 @@ func (a *API) showWallet(w http.ResponseWriter, r *http.Request) {
 		s = v.screen(l, &o)
 		g, _ := findGateway(tx.Gateway)
 		s.Title, s.Note = "Test platform", g.Name
+		if tx.Challenge != nil {
+			s.Note, offered = g.Name+", 3-D Secure", challenges
+		}
 		if status, _, err = v.transactionStatuses(row, tx); err != nil {
 			return err
 		}
@@ -377,7 +401,7 @@ func (a *API) showWallet(w http.ResponseWriter, r *http.Request) {
 	case status != "initialized":
 		a.leave(w, r, s, false)
 	default:
-		s.Scenarios = scenarios
+		s.Scenarios = offered
 		a.render(w, http.StatusOK, "wallet.html", s)
 	}
 }
@@ -452,6 +476,9 @@ func (a *API) decide(t *engine.Tx, row resource.Row, tx transaction, orderRow re
 		rule.On = "approve"
 		return t.DecidePayment(p.ID, rail.Approve, rule)
 	}
+	if tx.Challenge != nil {
+		return a.decideChallenge(t, row, tx, orderRow, p, scenario, approve)
+	}
 	switch scenario {
 	case "completed":
 		if g, _ := findGateway(tx.Gateway); g.Kind == cards {
@@ -489,6 +516,41 @@ func (a *API) decide(t *engine.Tx, row resource.Row, tx transaction, orderRow re
 		return nil
 	}
 	return errForm
+}
+
+// decideChallenge ends the authentication of a card's holder.
+func (a *API) decideChallenge(t *engine.Tx, row resource.Row, tx transaction, orderRow resource.Row, p *payment.Payment, scenario string, approve func(rail.Rule) error) error {
+	verdict := *tx.Challenge
+	tx.Challenge = nil
+	switch scenario {
+	case "completed":
+		tx.Review, tx.Reason, tx.ReasonCode = verdict.Review, verdict.Reason, verdict.Code
+	case "declined":
+		tx.Reason, tx.ReasonCode = notAuthenticated.reason, notAuthenticated.code
+	case "cancelled":
+		return t.DecidePayment(p.ID, rail.Abort)
+	default:
+		return errForm
+	}
+	row.Body = resource.Encode(tx)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	if scenario == "declined" {
+		return t.DecidePayment(p.ID, rail.Decline)
+	}
+	if err := approve(verdict.rule()); err != nil || !verdict.Review {
+		return err
+	}
+	fresh, err := t.Resource(kindOrder, orderRow.ID)
+	if err != nil {
+		return err
+	}
+	o, err := orderOf(fresh)
+	if err != nil {
+		return err
+	}
+	return a.changed(t, &fresh, &o, false)
 }
 
 // scripted reports whether instructions in force say something about a step.
@@ -561,6 +623,41 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", typ)
 	w.Header().Set("Cache-Control", "max-age=3600")
 	_, _ = w.Write(b)
+}
+
+// code draws the QR code of a session: its payment page's address.
+func (a *API) code(w http.ResponseWriter, r *http.Request) {
+	session := r.PathValue("session")
+	id, ok := sessionWorld(session)
+	if !ok {
+		a.problem(w, english, http.StatusNotFound)
+		return
+	}
+	var png []byte
+	err := a.engine.View(r.Context(), id, func(rd store.Reader, m merchant.Merchant, at time.Time) error {
+		_, o, err := sessionOrder(rd, session)
+		if err != nil {
+			return err
+		}
+		if o.QR == 0 {
+			return store.ErrNotFound
+		}
+		v := &view{Reader: rd, api: a, merchant: m, at: at}
+		drawn, err := qr.Encode(v.paymentURL(&o), qr.M)
+		if err != nil {
+			return err
+		}
+		const quiet = 8 // modules around it
+		drawn.Scale = max(1, o.QR/(drawn.Size+quiet))
+		png = drawn.PNG()
+		return nil
+	})
+	if err != nil {
+		a.fail(w, r, english, err)
+		return
+	}
+	w.Header().Set("Content-Type", "image/png")
+	_, _ = w.Write(png)
 }
 
 // icon draws a gateway's name, for lists of methods.

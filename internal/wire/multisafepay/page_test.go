@@ -2,6 +2,7 @@ package multisafepay
 
 import (
 	"bytes"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -26,5 +27,28 @@ func TestPages(t *testing.T) {
 			}
 			golden(t, strings.TrimSuffix(page, ".html")+"."+name+".golden.html", b.Bytes())
 		}
+	}
+}
+
+// TestEveryLanguage: every locale has a language, and no language lacks a text.
+func TestEveryLanguage(t *testing.T) {
+	t.Parallel()
+	for locale := range locales {
+		if languages[languageOf(locale)] == nil {
+			t.Errorf("no language for %s", locale)
+		}
+	}
+	seen := map[*words]bool{}
+	for name, l := range languages {
+		v := reflect.ValueOf(*l)
+		for i := range v.NumField() {
+			if f := v.Type().Field(i).Name; v.Field(i).String() == "" && f != "Dir" {
+				t.Errorf("%s has no %s", name, f)
+			}
+		}
+		seen[l] = true
+	}
+	if len(seen) != 19 {
+		t.Errorf("%d languages, want the 19 that are documented", len(seen))
 	}
 }

@@ -54,7 +54,9 @@ type transaction struct {
 	Token       string    `json:"token,omitempty"` // recurring id
 	Reason      string    `json:"reason,omitempty"`
 	ReasonCode  string    `json:"reason_code,omitempty"`
-	Part        *partial  `json:"part,omitempty"` // a partial capture under way
+	Part        *partial  `json:"part,omitempty"`      // a partial capture under way
+	ReviewAt    time.Time `json:"review_at,omitzero"`  // somebody has to decide from then on
+	Challenge   *verdict  `json:"challenge,omitempty"` // what a card comes to once its holder is authenticated
 }
 
 // plastic is what is kept of a card.
@@ -85,7 +87,9 @@ type opening struct {
 	issuer  string
 	token   string
 	review  bool
-	failure failure // what a refusal says
+	doubts  time.Duration // after which somebody has to decide
+	failure failure       // what a refusal says
+	verdict *verdict      // the card's holder is authenticated first
 }
 
 type failure struct{ reason, code string }
@@ -118,7 +122,13 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 	tx := transaction{
 		Type: txPayment, Order: row.ID, OrderID: o.OrderID, Gateway: g.ID, Wallet: walletID(t), Description: o.Description,
 		Currency: string(o.Currency), Amount: o.Amount, Vars: o.Vars, Modified: t.At, Review: op.review,
-		Plastic: op.plastic, Account: op.account, Holder: op.holder, Issuer: op.issuer, Token: op.token, Reason: op.failure.reason, ReasonCode: op.failure.code,
+		Challenge: op.verdict, Plastic: op.plastic, Account: op.account, Holder: op.holder, Issuer: op.issuer, Token: op.token, Reason: op.failure.reason, ReasonCode: op.failure.code,
+	}
+	if op.doubts > 0 {
+		tx.ReviewAt = t.At.Add(op.doubts)
+		if err := t.Job("order:review:"+row.ID, JobOrder, tx.ReviewAt, orderPayload{row.ID}); err != nil {
+			return nil, err
+		}
 	}
 	p := payment.Payment{
 		Front: Name, Kind: kindTransaction, Owner: psp, Product: method.Order, Method: g.Method, Amount: o.amount(),
@@ -244,7 +254,8 @@ func (v *view) paymentFacts(f facts, tx transaction, p payment.Payment) (facts, 
 	if p.Overdue(v.at) && p.Attempt.Claim == "" {
 		f.state = payment.Expired
 	}
-	f.review, f.later, f.plainVoid = tx.Review, g.Kind == later, g.PlainVoid
+	f.review = tx.Review || !tx.ReviewAt.IsZero() && !v.at.Before(tx.ReviewAt)
+	f.later, f.plainVoid = g.Kind == later, g.PlainVoid
 	f.tentative = v.at.Before(tx.SettlesAt)
 	switch back := p.RefundedAmount().Minor; {
 	case back > 0 && back == p.CapturedAmount().Minor && f.state == payment.Captured:
