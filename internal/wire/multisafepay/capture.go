@@ -77,6 +77,9 @@ func captureOrder(c *call) (step, error) {
 				return capture(t, p)
 			}
 			if q.orderID != "" && q.orderID != o.OrderID {
+				if err := c.api.claim(t, q.orderID); err != nil { // of two at once, one finds it used
+					return err
+				}
 				if _, err := c.api.unused(t, q.orderID); err != nil {
 					return err
 				}
