@@ -45,12 +45,16 @@ type acquirer struct {
 	mu    sync.Mutex
 	asked map[string]int // captures by request id
 	hang  bool           // captures are announced and never answered
+	lost  bool           // authorisations are made and their answers lost
 }
 
 func (*acquirer) Name() string { return "acquirer" }
 func (*acquirer) Local() bool  { return false }
 
-func (*acquirer) Authorize(_ context.Context, r rail.Request) (rail.Outcome, error) {
+func (a *acquirer) Authorize(_ context.Context, r rail.Request) (rail.Outcome, error) {
+	if a.lost {
+		return rail.Outcome{}, errors.New("connection reset")
+	}
 	return rail.Outcome{Status: rail.Redirect, Reference: "ref:" + r.ID}, nil
 }
 
@@ -175,13 +179,7 @@ func TestKilledBetweenClaimAndFinish(t *testing.T) {
 			},
 			"SettledByTheJob": func(t *testing.T, n *node, source string) *httptest.ResponseRecorder {
 				n.clock.Advance(2 * time.Minute)
-				jobs, _, err := n.store.ClaimDueJobs(t.Context(), n.clock.Now(), time.Minute, 64)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, j := range jobs {
-					n.Runner.Do(t.Context(), j)
-				}
+				n.work(t)
 				if len(n.acquirer.asked) != 1 {
 					t.Fatalf("the job asked %v", n.acquirer.asked)
 				}
@@ -215,6 +213,78 @@ func TestKilledBetweenClaimAndFinish(t *testing.T) {
 			})
 		}
 	}
+}
+
+// work does the jobs that are due.
+func (n *node) work(t *testing.T) {
+	t.Helper()
+	jobs, _, err := n.store.ClaimDueJobs(t.Context(), n.clock.Now(), time.Minute, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range jobs {
+		n.Runner.Do(t.Context(), j)
+	}
+}
+
+// TestActionIsAnnouncedOnce: that the payer has to act is announced by whoever
+// learns it from the acquirer: the request, its repeat, or the job that takes over
+// from a process that died. It is announced once.
+func TestActionIsAnnouncedOnce(t *testing.T) {
+	t.Parallel()
+	confirm := func(n *node) *httptest.ResponseRecorder {
+		return n.post("/v1/payment_intents", "order-1", "amount", "1099", "currency", "usd", "confirm", "true", "payment_method_types[]", "alipay",
+			"payment_method_data[type]", "alipay", "return_url", "https://shop.example/")
+	}
+	for name, learn := range map[string]func(t *testing.T, n *node){
+		"Request": func(*testing.T, *node) {},
+		"Repeat": func(t *testing.T, n *node) {
+			n.clock.Advance(time.Minute)
+		},
+		"Job": func(t *testing.T, n *node) {
+			n.clock.Advance(2 * time.Minute)
+			n.work(t)
+			if got := n.announced(t); got != 1 {
+				t.Errorf("after the job it is announced %d times", got)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t, "sqlite:"+filepath.Join(t.TempDir(), "ducat.db"), claimedAt, false)
+			if name != "Request" {
+				n.acquirer.lost = true
+				if r := confirm(n); r.Code < 500 {
+					t.Fatalf("the acquirer's answer was lost, ours is %d %s", r.Code, r.Body)
+				}
+				n.acquirer.lost = false
+			}
+			learn(t, n)
+			for range 2 {
+				if r := confirm(n); r.Code != http.StatusOK || !strings.Contains(r.Body.String(), `"status": "requires_action"`) {
+					t.Fatalf("confirming: %d %s", r.Code, r.Body)
+				}
+			}
+			n.clock.Advance(2 * time.Minute)
+			n.work(t)
+			if got := n.announced(t); got != 1 {
+				t.Errorf("it is announced %d times, want once", got)
+			}
+		})
+	}
+}
+
+// announced counts the events that say that a payer has to act.
+func (n *node) announced(t *testing.T) int {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "/v1/events?type=payment_intent.requires_action", nil)
+	r.Header.Set("Authorization", "Bearer "+claimKey)
+	w := httptest.NewRecorder()
+	n.Handler.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		t.Fatalf("events: %d %s", w.Code, w.Body)
+	}
+	return strings.Count(w.Body.String(), `"type": "payment_intent.requires_action"`)
 }
 
 // approve tells that the payer of a source has approved.

@@ -106,7 +106,7 @@ func TestCapturedWhenAuthorized(t *testing.T) {
 
 func TestDecidedAtOnce(t *testing.T) {
 	t.Parallel()
-	w := simulated(t)
+	w := withAgreements(t)
 	p := w.start(rail.Rule{On: "authorize", Do: "decline", Reason: "insufficient_funds"})
 	w.is(p, payment.Declined)
 	if got := w.payment(p).Attempt.Reason; got != payment.InsufficientFunds {
@@ -119,11 +119,11 @@ func TestDecidedAtOnce(t *testing.T) {
 	w.pass(time.Second)
 	w.is(q, payment.Declined)
 	agreed := sale()
-	agreed.Agreement = "agr_1"
+	agreed.Agreement = w.request("gcash")
 	r := w.startWith(agreed)
 	w.is(r, payment.Authorized)
 	w.books(map[ledger.Account]int64{owed: -amount, ledger.Hold: amount})
-	w.planned("expire:" + r)
+	w.planned("expire:"+r, "agreement:"+agreed.Agreement)
 	w.verify()
 }
 

@@ -43,7 +43,7 @@ func TestRemoteWalk(t *testing.T) {
 	w.books(map[ledger.Account]int64{
 		owedRemote: -amount + 4000, ledger.Pending(settlement): amount - 320, ledger.Available: -4000, ledger.Fees: 320,
 	})
-	w.facts(event.Authorized, event.Captured, event.RefundCreated, event.RefundSucceeded)
+	w.facts(event.ActionNeeded, event.Authorized, event.Captured, event.RefundCreated, event.RefundSucceeded)
 	if got, want := w.remote.asked, []string{"authorize " + w.attempt(p), "capture ch:" + p, "refund " + r.ID}; !slices.Equal(got, want) {
 		t.Errorf("asked %v, want %v", got, want)
 	}
@@ -311,6 +311,7 @@ func TestCrashWhileStarting(t *testing.T) {
 			w.pass(2 * time.Minute)
 			w.is(p, payment.AwaitingPayer)
 			w.planned("expire:" + p)
+			w.facts(event.ActionNeeded)
 			if ids := w.remote.calls("authorize"); len(ids) != 2 || ids[0] != w.attempt(p) || ids[1] != ids[0] {
 				t.Errorf("authorisations %v", ids)
 			}

@@ -14,6 +14,7 @@ type Kind string
 
 // The facts.
 const (
+	ActionNeeded      Kind = "action_needed"    // the payer has to act; only of rails over a network (engine.Tx.Announces)
 	Pending           Kind = "pending"          // the payer acted; the wallet's word takes longer than usual
 	Authorized        Kind = "authorized"       // the wallet holds the payer's funds
 	Declined          Kind = "declined"         // refused before any funds were held

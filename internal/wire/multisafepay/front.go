@@ -62,7 +62,7 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 		err = a.disputeTold(t, f, p, tx, &o)
 	case event.Declined, event.CaptureDeclined, event.Expired, event.Voided:
 		tx.Review = false
-	case event.DisputeAnswered, event.DisputeLost, event.InquiryOpened, event.InquiryClosed:
+	case event.ActionNeeded, event.DisputeAnswered, event.DisputeLost, event.InquiryOpened, event.InquiryClosed:
 		return nil
 	}
 	if err != nil {

@@ -25,7 +25,7 @@ func (a *API) Name() string { return Name }
 // and their deliveries (stripe-sources §12.3).
 func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Refund) error {
 	switch f.Kind {
-	case event.Pending, event.Authorized, event.Declined, event.Expired, event.Captured, event.CaptureDeclined:
+	case event.ActionNeeded, event.Pending, event.Authorized, event.Declined, event.Expired, event.Captured, event.CaptureDeclined:
 		if p.Kind == kindIntent {
 			return a.tellIntent(t, f, p)
 		}
@@ -54,7 +54,7 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 // tellSource writes what must be written with a fact about a source's payment.
 func (a *API) tellSource(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 	switch f.Kind {
-	case event.Pending:
+	case event.ActionNeeded, event.Pending:
 		return nil // a source is pending anyway
 	case event.Authorized:
 		return a.sourceEvent(t, "source.chargeable", p)

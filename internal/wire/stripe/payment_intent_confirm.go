@@ -386,11 +386,11 @@ func (c *call) confirmed(t *engine.Tx, id string) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch i.status() {
-	case needsAction:
-		err = c.api.intentEvent(t, "payment_intent.requires_action", id)
-	case isProcessing:
-		err = c.api.intentEvent(t, "payment_intent.processing", id)
+	switch status := i.status(); status {
+	case needsAction, isProcessing:
+		if !t.Announces(i.payment) {
+			err = c.api.intentEvent(t, "payment_intent."+status, id)
+		}
 	case needsMethod:
 		if e := i.body.LastError; e != nil {
 			return nil, c.attemptError(t, i, *e)

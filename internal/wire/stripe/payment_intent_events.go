@@ -36,6 +36,8 @@ func (a *API) tellIntent(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 		return err
 	}
 	switch f.Kind {
+	case event.ActionNeeded:
+		return a.intentEvent(t, "payment_intent.requires_action", i.id())
 	case event.Pending:
 		return a.intentEvent(t, "payment_intent.processing", i.id())
 	case event.Authorized:
