@@ -11,15 +11,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/merchant"
-	"github.com/ducatpay/ducat/internal/method"
-	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/race"
 	"github.com/ducatpay/ducat/internal/rail"
@@ -282,96 +279,27 @@ func (a *API) account(r *http.Request, id int64) (any, error) {
 
 // setAccount changes what an account may do; members that are not sent stay.
 func (a *API) setAccount(r *http.Request, id int64) (any, error) {
-	var q struct {
-		Name              *string           `json:"name"`
-		Country           *string           `json:"country"`
-		DefaultCurrency   *string           `json:"default_currency"`
-		ExtraCurrencies   *[]string         `json:"extra_currencies"`
-		MethodsOff        *[]string         `json:"methods_off"`
-		Descriptor        *string           `json:"statement_descriptor"`
-		FeeBasisPoints    *int64            `json:"fee_basis_points"`
-		FeeFixed          *int64            `json:"fee_fixed"`
-		DisputeFee        *int64            `json:"dispute_fee"`
-		SettlementDays    *int              `json:"settlement_days"`
-		RefundSynchronous *bool             `json:"refund_synchronous"`
-		RefundNeedsFunds  *bool             `json:"refund_needs_funds"`
-		DisputeFeeKept    *bool             `json:"dispute_fee_kept"`
-		Settings          map[string]string `json:"settings"`
-	}
+	var q engine.AccountChange
 	if err := read(r, &q); err != nil {
 		return nil, err
 	}
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
-		if t.Who.Live {
-			return fault.New(fault.Invalid, "live_account", "A live account cannot be changed here.")
-		}
-		p := &t.Who.Profile
-		set(&p.Name, q.Name)
-		set(&p.Descriptor, q.Descriptor)
-		set(&p.FeeBasisPoints, q.FeeBasisPoints)
-		set(&p.FeeFixedMinor, q.FeeFixed)
-		set(&p.DisputeFeeMinor, q.DisputeFee)
-		set(&p.SettlementDays, q.SettlementDays)
-		set(&p.RefundSynchronous, q.RefundSynchronous)
-		set(&p.RefundNeedsFunds, q.RefundNeedsFunds)
-		set(&p.DisputeFeeKept, q.DisputeFeeKept)
-		if q.MethodsOff != nil {
-			for _, m := range *q.MethodsOff {
-				if !slices.ContainsFunc(method.All(), func(r method.Rules) bool { return r.Method == m }) {
-					return fault.Newf(fault.Invalid, "bad_account", "methods_off: %q is not a payment method.", m)
-				}
+		for _, f := range a.Fronts {
+			s, ok := f.(Settling)
+			if !ok || q.Settings == nil {
+				continue
 			}
-			p.MethodsOff = *q.MethodsOff
-		}
-		if p.FeeBasisPoints < 0 || p.FeeBasisPoints > 10000 || p.FeeFixedMinor < 0 || p.DisputeFeeMinor < 0 || p.SettlementDays < 0 || p.SettlementDays > 365 {
-			return fault.New(fault.Invalid, "bad_account", "fee_basis_points must be 0 to 10000, fee_fixed and dispute_fee not negative, settlement_days 0 to 365.")
-		}
-		if q.Country != nil {
-			p.Country = strings.ToUpper(*q.Country)
-			if len(p.Country) != 2 || strings.Trim(p.Country, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-				return fault.New(fault.Invalid, "bad_account", "country must be a two-letter ISO 3166 code.")
+			if err := s.CheckSettings(q.Settings); err != nil {
+				return err
 			}
 		}
-		if q.DefaultCurrency != nil {
-			c, ok := money.ParseCurrency(*q.DefaultCurrency)
-			if !ok {
-				return fault.Newf(fault.Invalid, "bad_account", "default_currency %q is not a currency.", *q.DefaultCurrency)
-			}
-			p.DefaultCurrency = c
-		}
-		if q.ExtraCurrencies != nil {
-			p.ExtraCurrencies = nil
-			for _, s := range *q.ExtraCurrencies {
-				c, ok := money.ParseCurrency(s)
-				if !ok {
-					return fault.Newf(fault.Invalid, "bad_account", "extra_currencies: %q is not a currency.", s)
-				}
-				p.ExtraCurrencies = append(p.ExtraCurrencies, c)
-			}
-		}
-		if q.Settings != nil {
-			for _, f := range a.Fronts {
-				if s, ok := f.(Settling); ok {
-					if err := s.CheckSettings(q.Settings); err != nil {
-						return err
-					}
-				}
-			}
-			p.Settings = q.Settings
-		}
-		return t.UpdateMerchant(t.Who)
+		return t.ChangeAccount(q)
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.front.Forget(id)
 	return a.account(r, id)
-}
-
-func set[T any](to, from *T) {
-	if from != nil {
-		*to = *from
-	}
 }
 
 func (a *API) script(r *http.Request, id int64) (any, error) {

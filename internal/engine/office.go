@@ -56,6 +56,13 @@ type MethodSwitch struct {
 	Barred bool // the account may not have it, whatever is switched
 }
 
+// Listener is an address of the merchant's that is told things.
+type Listener struct {
+	ID, URL string
+	State   string    // in the front's words
+	Failing time.Time // since when nothing has been accepted there; zero if something was
+}
+
 // Settlement is money that left, or is leaving, for the merchant's bank.
 type Settlement struct {
 	ID      string

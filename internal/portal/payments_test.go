@@ -392,7 +392,7 @@ func TestMethods(t *testing.T) {
 	onBoth(t, func(t *testing.T, w *world) {
 		v := w.signedIn()
 		page := v.Get("/portal/settings")
-		if !page.Has("Card", "Alma", "Alipay", "Default currency USD", "2.90 % and 30", "7 days") || strings.Count(page.Body, " checked") != 3 {
+		if !page.Has("Card", "Alma", "Alipay") || strings.Count(page.Body, " checked") != 3 {
 			t.Errorf("%s", page.Said())
 		}
 		save := func(on ...string) wiretest.Page {

@@ -43,6 +43,16 @@ type Front interface {
 	// RefundByHand does what the dialect's refund call does. What it refuses is a
 	// fault in words for people.
 	RefundByHand(t *engine.Tx, p *payment.Payment, amount money.Amount, why engine.RefundReason) error
+	// Forget drops what is remembered of a merchant that was changed.
+	Forget(merchantID int64)
+}
+
+// Listening is a Front whose merchants name the addresses they are told things at,
+// each with a secret of its own.
+type Listening interface {
+	Listeners(r store.Reader) ([]engine.Listener, error)
+	// RollSecret gives one a new secret; the old one signs beside it for a while.
+	RollSecret(t *engine.Tx, id string, keep time.Duration) (string, error)
 }
 
 // Switcher is a Front whose merchants turn payment methods on and off.
@@ -98,6 +108,8 @@ func New(o Options) http.Handler {
 		"POST " + Root + "/payments/{id}/resend": (*visit).resend,
 		"GET " + Root + "/settings":              (*visit).settings,
 		"POST " + Root + "/settings/methods":     (*visit).switchMethods,
+		"POST " + Root + "/settings/account":     (*visit).changeAccount,
+		"POST " + Root + "/settings/secret":      (*visit).rollSecret,
 		"GET " + Root + "/balance":               (*visit).balance,
 		"GET " + Root + "/transfers.csv":         (*visit).transfersFile,
 	} {

@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -17,47 +16,70 @@ import (
 
 type settingsPage struct {
 	frame
-	Switches   bool // the key's dialect has methods to switch
-	Methods    []engine.MethodSwitch
-	Facts      []engine.Detail
-	Done       bool
-	MethodsOff string
+	Switches  bool // the key's dialect has methods to switch
+	Methods   []engine.MethodSwitch
+	Listens   bool // and addresses with secrets
+	Listeners []engine.Listener
+	Facts     []engine.Detail
+	Form      accountForm
+
+	Done, Error string
+	Secret      string // a new one, shown this once
+	SecretOf    string
+}
+
+// saved are the words after something was saved, by their key in the address.
+var saved = map[string]string{
+	"methods": "Saved. The next payment follows it.",
+	"account": "Saved.",
 }
 
 // settings shows which methods are on and what else is set of the account.
 func (v *visit) settings() error {
-	page := settingsPage{Done: v.r.URL.Query().Get("done") == "methods"}
+	return v.showSettings(http.StatusOK, settingsPage{Done: saved[v.r.URL.Query().Get("done")]})
+}
+
+func (v *visit) showSettings(status int, page settingsPage) error {
 	if err := v.view(func(r store.Reader, m merchant.Merchant, at time.Time) (err error) {
 		page.frame = v.frame("Settings", "settings", m, at)
 		page.Facts = accountFacts(m)
-		if s, ok := v.switcher(); ok {
+		if page.Error == "" {
+			page.Form = formOf(m.Profile)
+		}
+		if s, ok := ofFront[Switcher](v); ok {
 			page.Switches = true
-			page.Methods, err = s.Methods(r, m)
+			if page.Methods, err = s.Methods(r, m); err != nil {
+				return err
+			}
+		}
+		if l, ok := ofFront[Listening](v); ok {
+			page.Listens = true
+			page.Listeners, err = l.Listeners(r)
 		}
 		return err
 	}); err != nil {
 		return err
 	}
-	v.write(v.w, v.r, http.StatusOK, "settings", page)
+	v.write(v.w, v.r, status, "settings", page)
 	return nil
 }
 
-// switcher is the dialect whose key opened the session, if it has methods to turn
-// on and off.
-func (v *visit) switcher() (Switcher, bool) {
+// ofFront is the dialect whose key opened the session, if it is a T as well.
+func ofFront[T any](v *visit) (T, bool) {
 	f, err := v.front(v.name)
 	if err != nil {
-		return nil, false
+		var none T
+		return none, false
 	}
-	s, ok := f.(Switcher)
-	return s, ok
+	t, ok := f.(T)
+	return t, ok
 }
 
 // switchMethods turns on the methods that the form names and off those it leaves
 // out, as check boxes do. Those the account may not have are left alone.
 func (v *visit) switchMethods() error {
 	wanted := v.r.PostForm["method"]
-	s, ok := v.switcher()
+	s, ok := ofFront[Switcher](v)
 	if !ok {
 		return fault.New(fault.Conflict, "no_switches", "The methods of this account are not switched here.")
 	}
@@ -85,26 +107,51 @@ func (v *visit) switchMethods() error {
 	return nil
 }
 
-// accountFacts are an account's settings, in words. They are changed by the
-// control API in a sandbox, and by whoever runs the server for a live account.
+// secretKept is how long a secret that was replaced signs beside the new one.
+const secretKept = 24 * time.Hour
+
+// rollSecret gives an address a new secret, and shows it this once.
+func (v *visit) rollSecret() error {
+	l, ok := ofFront[Listening](v)
+	if !ok {
+		return fault.New(fault.Conflict, "no_secrets", "There are no secrets to roll in this account.")
+	}
+	page := settingsPage{SecretOf: v.r.PostForm.Get("id")}
+	if err := v.update(func(t *engine.Tx) (err error) {
+		page.Secret, err = l.RollSecret(t, page.SecretOf, secretKept)
+		return err
+	}); err != nil {
+		return err
+	}
+	return v.showSettings(http.StatusOK, page)
+}
+
+// accountFacts are an account's settings, in words.
+// Those of a test account's form are not repeated for it.
 func accountFacts(m merchant.Merchant) []engine.Detail {
 	p := m.Profile
-	fee := fmt.Sprintf("%s %% and %d in the smallest unit of the currency", money.Of(p.FeeBasisPoints, "EUR").Decimal(), p.FeeFixedMinor)
-	facts := []engine.Detail{
-		{Label: "Name", Value: p.Name}, {Label: "Account", Value: m.Account}, {Label: "Mode", Value: pick(m.Live, "Live", "Test")}, {Label: "Country", Value: p.Country},
-		{Label: "Default currency", Value: string(p.DefaultCurrency)}, {Label: "Also settles in", Value: codes(p.ExtraCurrencies)},
-		{Label: "Statement descriptor", Value: p.Descriptor},
-		{Label: "Fee of a payment", Value: fee}, {Label: "Fee of a dispute", Value: fmt.Sprintf("%d in the smallest unit of the currency", p.DisputeFeeMinor)},
-		{Label: "Fee of a dispute that is won", Value: pick(p.DisputeFeeKept, "is kept", "is given back")},
-		{Label: "Proceeds are available after", Value: fmt.Sprintf("%d days", p.SettlementDays)},
-		{Label: "Refunds", Value: pick(p.RefundNeedsFunds, "only as far as the balance covers them", "may make the balance negative") + pick(p.RefundSynchronous, "; decided at once", "")},
-		{Label: "Methods the account may not have", Value: strings.Join(p.MethodsOff, ", ")},
-		{Label: "Clock", Value: clock(m.Offset)},
+	facts := []engine.Detail{{Label: "Account", Value: m.Account}, {Label: "Mode", Value: pick(m.Live, "Live", "Test")}}
+	if m.Live {
+		facts = append(facts, terms(p)...)
 	}
+	facts = append(facts, engine.Detail{Label: "Methods the account may not have", Value: strings.Join(p.MethodsOff, ", ")}, engine.Detail{Label: "Clock", Value: clock(m.Offset)})
 	for _, k := range slices.Sorted(maps.Keys(p.Settings)) {
 		facts = append(facts, engine.Detail{Label: k, Value: p.Settings[k]})
 	}
 	return slices.DeleteFunc(facts, func(d engine.Detail) bool { return d.Value == "" })
+}
+
+// terms are what an account was given, in words.
+func terms(p merchant.Profile) []engine.Detail {
+	form := formOf(p)
+	var list []engine.Detail
+	for _, f := range form.Fields {
+		list = append(list, engine.Detail{Label: f.Label, Value: f.Value})
+	}
+	for _, c := range form.Checks {
+		list = append(list, engine.Detail{Label: c.Label, Value: pick(c.On, "Yes", "No")})
+	}
+	return list
 }
 
 func clock(offset time.Duration) string {

@@ -185,3 +185,15 @@ func (a *API) Settlements(r store.Reader) ([]engine.Settlement, error) {
 	}
 	return list, err
 }
+
+// Listeners implements portal.Listening: the webhook endpoints, newest first.
+func (a *API) Listeners(r store.Reader) ([]engine.Listener, error) {
+	rows, err := r.Resources(store.List{Kind: kindEndpoint, Limit: endpointsMax})
+	var list []engine.Listener
+	for _, row := range rows {
+		b, derr := decodeBody[endpointBody](row)
+		err = errors.Join(err, derr)
+		list = append(list, engine.Listener{ID: row.ID, URL: b.URL, State: b.status(), Failing: b.FailingSince})
+	}
+	return list, err
+}

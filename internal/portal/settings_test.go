@@ -1,0 +1,193 @@
+package portal_test
+
+import (
+	"math"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ducatpay/ducat/internal/wire/wiretest"
+)
+
+// TestAccount: a test account sets its own terms, by the rules of the control API.
+func TestAccount(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		v := w.signedIn()
+		const action = "/portal/settings/account"
+		valid := func(more ...string) []string {
+			return append([]string{
+				"name", "Lamps & Co", "statement_descriptor", "LAMPS", "country", "nl", "default_currency", "eur", "extra_currencies", "usd, GBP",
+				"fee_percent", "1.5", "fee_fixed", "25", "dispute_fee", "1500", "settlement_days", "2",
+			}, more...)
+		}
+		account := func() string {
+			t.Helper()
+			_, o := w.Control(t, bearer(w.key), "GET", "account", "")
+			p := o["profile"].(object)
+			var all []string
+			for _, k := range []string{"name", "statement_descriptor", "country", "default_currency", "extra_currencies", "fee_basis_points", "fee_fixed", "dispute_fee", "settlement_days", "refund_needs_funds", "methods_off"} {
+				all = append(all, strings.TrimSpace(strings.Trim(strings.ReplaceAll(sprint(p[k]), " ", ","), "[]")))
+			}
+			return strings.Join(all, "|")
+		}
+		w.control("account", `{"methods_off":["alipay"]}`)
+		p := v.Post(v.Get("/portal/settings"), action, valid("refund_needs_funds", "on")...)
+		if p.Path != "/portal/settings?done=account" || !p.Has("Saved.", "Lamps & Co") || !strings.Contains(p.Body, `value="USD, GBP"`) {
+			t.Errorf("%d at %s: %s", p.Status, p.Path, p.Said())
+		}
+		const want = "Lamps,&,Co|LAMPS|NL|EUR|USD,GBP|150|25|1500|2|true|alipay"
+		if got := account(); got != want {
+			t.Errorf("the account is %s, want %s", got, want)
+		}
+		for name, c := range map[string]struct{ field, value, says string }{
+			"country":        {"country", "NLD", "two-letter"},
+			"currency":       {"default_currency", "euro", `"euro" is not a currency`},
+			"currencies":     {"extra_currencies", "usd, x", `"x" is not a currency`},
+			"percent":        {"fee_percent", "2,9", "a number like 2.90"},
+			"more than all":  {"fee_percent", "100.01", "fee_basis_points must be 0 to 10000"},
+			"fixed":          {"fee_fixed", "0.30", "whole numbers"},
+			"negative":       {"dispute_fee", "-1", "not negative"},
+			"days":           {"settlement_days", "soon", "a whole number"},
+			"too many days":  {"settlement_days", "366", "settlement_days 0 to 365"},
+			"a long name":    {"name", strings.Repeat("x", 256), "at most 255 characters"},
+			"a name of two":  {"name", "two\nlines", "one line"},
+			"no text at all": {"statement_descriptor", "\xff", "one line"},
+		} {
+			page := v.Get("/portal/settings")
+			fields := valid()
+			for i := 0; i < len(fields); i += 2 {
+				if fields[i] == c.field {
+					fields[i+1] = c.value
+				}
+			}
+			if p := v.Post(page, action, fields...); p.Status != http.StatusBadRequest || !p.Has(c.says) || !strings.Contains(p.Body, `value="Lamps &amp; Co"`) && c.field != "name" {
+				t.Errorf("%s: %d %s", name, p.Status, p.Said())
+			}
+			if got := account(); got != want {
+				t.Fatalf("%s was refused, and the account is %s", name, got)
+			}
+		}
+
+		_, key := w.provision("secret")
+		live := w.Visitor(t)
+		live.SignIn(key)
+		settings := live.Get("/portal/settings")
+		if !settings.Has("A live shop", "Fee of a payment, percent 2.90", "changed by whoever runs this server", "Mode Live") || strings.Contains(settings.Body, action) {
+			t.Errorf("%s", settings.Said())
+		}
+		if p := live.Post(settings, action, append(valid(), "token", settings.Hidden("/portal/sign-out", "token"))...); p.Status != http.StatusBadRequest || !p.Has("A live account cannot be changed here") {
+			t.Errorf("%d %s", p.Status, p.Said())
+		}
+	})
+}
+
+func sprint(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		var all []string
+		for _, x := range v {
+			all = append(all, sprint(x))
+		}
+		return strings.Join(all, " ")
+	case bool:
+		return strconv.FormatBool(v)
+	}
+	return v.(string)
+}
+
+// TestEndpoints: they are listed with how they do, and can be given a new secret,
+// which is shown once and signs at once.
+func TestEndpoints(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		v := w.signedIn()
+		if p := v.Get("/portal/settings"); !p.Has("Webhook endpoints None") {
+			t.Errorf("%s", p.Said())
+		}
+		shop := wiretest.NewReceiver(t)
+		e := w.api("POST", "/v1/webhook_endpoints", "url", shop.URL+"/hook", "enabled_events[]", "*")
+		shop.Answer(500, "")
+		w.paid()
+		w.advance(time.Minute)
+		page := v.Get("/portal/settings")
+		if !page.Has(shop.URL+"/hook", "enabled", e["id"].(string), "Nothing has been accepted since") || strings.Contains(page.Body, e["secret"].(string)) {
+			t.Errorf("%s", page.Said())
+		}
+		const action = "/portal/settings/secret"
+		p := v.Post(page, action)
+		secret := regexp.MustCompile(`whsec_[0-9A-Za-z]+`).FindString(p.Body)
+		if p.Status != http.StatusOK || secret == "" || secret == e["secret"] || !p.Has("shown this once") {
+			t.Errorf("%d %s", p.Status, p.Said())
+		}
+		if p := v.Get("/portal/settings"); strings.Contains(p.Body, secret) {
+			t.Error("the secret is shown again")
+		}
+		if p := v.Post(page, action, "id", "we_none"); p.Status != http.StatusNotFound {
+			t.Errorf("no such endpoint: %d %s", p.Status, p.Said())
+		}
+		stranger := worldOn(t, w.Server).signedIn()
+		token := stranger.Get("/portal/settings").Hidden("/portal/sign-out", "token")
+		if p := stranger.Post(page, action, "token", token); p.Status != http.StatusNotFound || strings.Contains(p.Body, "whsec_") {
+			t.Errorf("another account's: %d %s", p.Status, p.Said())
+		}
+		other := w.Visitor(t)
+		other.SignIn(keys.Random(40))
+		if p := other.Post(page, action, "token", other.Get("/portal/settings").Hidden("/portal/sign-out", "token")); p.Status != http.StatusConflict {
+			t.Errorf("a key without endpoints: %d", p.Status)
+		}
+	})
+}
+
+// TestContrast holds the colours that these pages add to WCAG 2.2 AA.
+func TestContrast(t *testing.T) {
+	t.Parallel()
+	css, err := os.ReadFile("assets/portal.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	light, dark, ok := strings.Cut(string(css), "@media (prefers-color-scheme: dark)")
+	if !ok {
+		t.Fatal("no dark scheme")
+	}
+	for scheme, text := range map[string]string{"light": light, "dark": dark} {
+		root, _, _ := strings.Cut(text[strings.Index(text, ":root"):], "}")
+		colour := map[string]string{"ink": map[string]string{"light": "#12161f", "dark": "#edf1f7"}[scheme]} // of the payer's pages
+		for _, m := range regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6})`).FindAllStringSubmatch(root, -1) {
+			colour[m[1]] = m[2]
+		}
+		for ink, ground := range map[string]string{"good": "good-wash", "warn": "warn-wash", "ink": "calm-wash"} {
+			x, y := luminance(t, colour[ink]), luminance(t, colour[ground])
+			if got := (max(x, y) + 0.05) / (min(x, y) + 0.05); got < 4.5 {
+				t.Errorf("%s: %s on %s is %.2f, want at least 4.5", scheme, ink, ground, got)
+			}
+		}
+	}
+}
+
+// luminance is the relative luminance of WCAG.
+func luminance(t *testing.T, hex string) float64 {
+	t.Helper()
+	n, err := strconv.ParseUint(strings.TrimPrefix(hex, "#"), 16, 32)
+	if err != nil {
+		t.Fatalf("colour %q: %v", hex, err)
+	}
+	sum := 0.0
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		c := float64(n>>(16-8*i)&0xff) / 255
+		if c <= 0.04045 {
+			sum += weight * c / 12.92
+			continue
+		}
+		sum += weight * math.Pow((c+0.055)/1.055, 2.4)
+	}
+	return sum
+}
