@@ -460,6 +460,8 @@ func captureCharge(c *call) (step, error) {
 			}
 			switch p.State() {
 			case payment.Captured:
+			case payment.Authorized:
+				return invalid("", "", "Charge %s belongs to a PaymentIntent: capture %s instead.", chargeID, p.Owner).kept()
 			case payment.Declined:
 				return invalid("capture_unauthorized_payment", "", "Charge %s has failed and cannot be captured.", chargeID).kept()
 			default:

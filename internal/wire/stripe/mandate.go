@@ -29,17 +29,22 @@ func (a *API) newMandate(t *engine.Tx, ag *agreement.Agreement, methodID string,
 	if err := t.InsertResource(newRow(t, kindMandate, id, "", encodeBody(b), resource.Key{Name: "agreement", Value: ag.ID})); err != nil {
 		return "", err
 	}
-	return id, a.mandateEvent(t, id)
+	return id, a.mandateEvent(t, id, "")
 }
 
-func (a *API) mandateEvent(t *engine.Tx, id string) error {
+// mandateEvent tells that a mandate has another status than it was, "" if it is
+// new.
+func (a *API) mandateEvent(t *engine.Tx, id, was string) error {
 	return a.emit(t, message{typ: "mandate.updated", render: func(v *view) (obj, obj, error) {
 		row, err := v.Resource(kindMandate, id)
 		if err != nil {
 			return nil, nil, err
 		}
 		o, err := v.renderMandate(row)
-		return o, nil, err
+		if err != nil || was == "" {
+			return o, nil, err
+		}
+		return o, obj{"status": was}, nil
 	}})
 }
 
@@ -52,7 +57,7 @@ func (a *API) mandateEnded(t *engine.Tx, ag *agreement.Agreement) error {
 	if err != nil {
 		return err
 	}
-	return a.mandateEvent(t, row.ID)
+	return a.mandateEvent(t, row.ID, "active")
 }
 
 func retrieveMandate(c *call) (obj, error) {

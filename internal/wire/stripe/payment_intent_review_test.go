@@ -140,3 +140,17 @@ func TestTransferGroupIsSetOnce(t *testing.T) {
 		t.Errorf("transfer_group %v", got)
 	}
 }
+
+// TestCaptureOfAnIntentsCharge: the charge of an intent that waits for its capture
+// is captured by the intent only; the refusal names it and changes nothing.
+func TestCaptureOfAnIntentsCharge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pi := w.intent("capture_method", "manual")
+	w.decideAt(page(w.alma(pi)), "authorize")
+	charge := w.read(pi)["latest_charge"].(string)
+	e := w.fails(w.post("/v1/charges/"+charge+"/capture", "amount", "100"), 400, "", "")
+	if got := w.read(pi); !strings.Contains(e["message"].(string), pi["id"].(string)) || got["status"] != "requires_capture" || got["amount_capturable"] != 5099. {
+		t.Errorf("%v; %v", e, got)
+	}
+}

@@ -87,6 +87,9 @@ func TestSetupAlipay(t *testing.T) {
 		if got := w.must(w.get("/v1/setup_intents/" + s["id"].(string))); got["status"] != "succeeded" {
 			t.Errorf("%v", got)
 		}
+		if ended := w.must(w.get("/v1/events", "type", "mandate.updated", "limit", "1"))["data"].([]any)[0].(object)["data"].(object); ended["previous_attributes"].(object)["status"] != "active" || ended["object"].(object)["status"] != "inactive" {
+			t.Errorf("what the merchant hears of the withdrawal: %v", ended)
+		}
 		if events := w.events(); events[len(events)-1] != "mandate.updated" {
 			t.Errorf("events %v", events)
 		}
