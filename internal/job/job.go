@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -127,7 +126,7 @@ func (r *Runner) handle(ctx context.Context, j store.Job) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("handler panicked: %v", v)
-			r.Log.Error("job handler panicked", "job", j.ID, "kind", j.Kind, "panic", v, "stack", string(debug.Stack()))
+			r.Log.Error("job handler panicked", "job", j.ID, "kind", j.Kind, "panic", v, "stack", string(store.PanicStack(v)))
 		}
 	}()
 	return h(ctx, j)

@@ -237,7 +237,7 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 				panic(v)
 			}
 			s.metrics.panics.Inc()
-			s.log.Error("broken invariant", "path", r.URL.Path, "panic", fmt.Sprint(v))
+			s.log.Error("broken invariant", "path", r.URL.Path, "panic", fmt.Sprint(v), "stack", string(store.PanicStack(v)))
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusInternalServerError)
 			if ofMultiSafepay(r.URL.Path) {

@@ -10,6 +10,8 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/agreement"
@@ -104,6 +106,31 @@ type Versioned interface {
 	// a read beginning now can see. What was read after one call is what a read
 	// beginning after another would see, if both return the same.
 	Version(ctx context.Context) (uint64, error)
+}
+
+// Panic is what Update panics with when the function it was given has panicked in
+// another goroutine, whose stack is gone by then.
+type Panic struct {
+	Value any // what the function panicked with
+	Stack []byte
+}
+
+// Error says what the function panicked with.
+func (p *Panic) Error() string { return fmt.Sprint(p.Value) }
+
+// Unwrap returns what the function panicked with, if that is an error.
+func (p *Panic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// PanicStack returns the stack of what panicked with v. Who calls it is recovering
+// from that.
+func PanicStack(v any) []byte {
+	if p, ok := v.(*Panic); ok {
+		return p.Stack
+	}
+	return debug.Stack()
 }
 
 // Credential is a provisioned key, known by its hash only.

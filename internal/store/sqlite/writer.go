@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/store/sqlstore"
 )
 
@@ -35,7 +37,7 @@ type update struct {
 	done  chan struct{} // closed when everything below is final
 
 	err      error
-	panicked any  // what fn panicked with
+	panicked *store.Panic
 	exited   bool // fn ended its goroutine, as a test's FailNow does
 }
 
@@ -47,12 +49,13 @@ const (
 	left    // by its caller
 )
 
-// call runs the function. A panic is kept for the caller.
+// call runs the function. A panic is kept for the caller, with its stack: the
+// caller's own does not show where it came from.
 func (u *update) call(c *conn) {
 	u.err, u.exited = errAbandoned, true
 	defer func() {
-		if u.panicked = recover(); u.panicked != nil {
-			u.exited = false
+		if v := recover(); v != nil {
+			u.panicked, u.exited = &store.Panic{Value: v, Stack: debug.Stack()}, false
 		}
 	}()
 	u.err = u.fn(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/agreement"
@@ -267,14 +268,27 @@ func ownWrites(f *fixture) {
 	})
 }
 
+//go:noinline
+func boom() { panic("boom") }
+
 func panics(f *fixture) {
 	for range 3 {
 		func() {
-			defer func() { equal(f, recover(), any("boom")) }()
+			defer func() {
+				v := recover()
+				if stack := string(store.PanicStack(v)); !strings.Contains(stack, "storetest.boom(") {
+					f.Errorf("the stack does not show where it came from:\n%s", stack)
+				}
+				if p, ok := v.(*store.Panic); ok {
+					v = p.Value
+				}
+				equal(f, v, any("boom"))
+			}()
 			_ = f.Update(f.ctx(), one, func(tx store.Tx) error {
 				f.must(tx.Post(f.transfer(1)))
 				f.must(second(tx.Merchant()))
-				panic("boom")
+				boom()
+				return nil
 			})
 		}()
 	}
