@@ -96,7 +96,7 @@ func newMuseum(t *testing.T) *museum {
 // id of an object in the museum.
 func (m *museum) id(what string) string {
 	return map[string]object{
-		"charge": m.charge, "customer": m.customer, "refund": m.refund, "dispute": m.dispute, "file": m.first("/v1/files"), "payout": m.payout,
+		"charge": m.charge, "customer": m.customer, "refund": m.refund, "dispute": m.dispute, "file": m.must(m.get("/v1/files", "purpose", "dispute_evidence"))["data"].([]any)[0].(object), "payout": m.payout,
 		"transaction": m.transaction, "refund transaction": m.refundTxn, "payout transaction": m.payoutTxn, "intent": m.intent, "source": m.source,
 	}[what]["id"].(string)
 }
