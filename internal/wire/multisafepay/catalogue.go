@@ -135,12 +135,19 @@ func listMethods(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	typ := c.query.Get("type")
+	if typ != "" && typ != "coupon" && typ != "payment-method" {
+		return nil, refusef(codeMissing, "type can be payment-method or coupon")
+	}
 	data := []any{}
 	err = c.view(func(v *view) error {
-		list, err := c.offered(v, coupons)
+		list, err := c.offered(v, coupons || typ == "coupon")
 		for _, g := range list {
 			if group && g.Kind == cards && g.ID != "CREDITCARD" {
 				continue // a brand of CREDITCARD
+			}
+			if typ != "" && (typ == "coupon") != (g.Kind == coupon) {
+				continue
 			}
 			data = append(data, v.paymentMethod(g))
 		}

@@ -53,6 +53,13 @@ func TestCatalogueEndpoints(t *testing.T) {
 	if m := pluck(w.get("payment-methods?include_coupons=1").list(), "type"); m["coupon"] == nil {
 		t.Error("no coupons")
 	}
+	if m := pluck(w.get("payment-methods?type=coupon").list(), "type"); len(m) != 1 || m["coupon"] == nil {
+		t.Errorf("only coupons: %d types", len(m))
+	}
+	if m := pluck(w.get("payment-methods?type=payment-method&include_coupons=1").list(), "type"); len(m) != 1 || m["payment-method"] == nil {
+		t.Errorf("only methods: %d types", len(m))
+	}
+	w.refused(w.get("payment-methods?type=x"), 404, 1016)
 	if m := pluck(w.get("payment-methods?group_cards=1").list(), "id"); m["VISA"] != nil || len(m["CREDITCARD"]["brands"].([]any)) != 4 {
 		t.Errorf("grouped %v", m["CREDITCARD"])
 	}

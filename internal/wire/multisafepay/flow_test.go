@@ -455,6 +455,11 @@ func TestLifetimes(t *testing.T) {
 			change["order_id"], change["payment_options"] = id, notifying(hook)
 			links[id] = w.create(change)["payment_url"].(string)
 		}
+		// Some methods' links live as long as they do, whatever the merchant asks.
+		fixed := map[string]int{"PAYPAL": 14, "BANKTRANS": 60, "KLARNA": 30, "DIRDEB": 30, "PSAFECARD": 30}
+		for gateway := range fixed {
+			links[gateway] = w.create(object{"order_id": gateway, "gateway": gateway, "days_active": 1, "seconds_active": 60, "payment_options": object{"redirect_url": "https://shop.example/"}})["payment_url"].(string)
+		}
 		open := func(id string, status int) {
 			t.Helper()
 			if r := w.send("GET", strings.TrimPrefix(links[id], w.URL), "", nil); r.status != status {
@@ -499,6 +504,23 @@ func TestLifetimes(t *testing.T) {
 		w.decide(w.choose(links["default"], "ALIPAY"), "completed")
 		if again := w.is("default", "completed", "completed"); again["transaction_id"] == first {
 			t.Error("the second transaction has the first one's id")
+		}
+		passed := 2*24*time.Hour + 5*time.Hour
+		for _, days := range []int{14, 30, 60} {
+			for gateway, lives := range fixed {
+				if lives == days {
+					w.advance(time.Duration(days)*24*time.Hour - time.Second - passed)
+					passed = time.Duration(days)*24*time.Hour - time.Second
+					open(gateway, 200)
+				}
+			}
+			w.advance(time.Second)
+			passed += time.Second
+			for gateway, lives := range fixed {
+				if lives == days {
+					open(gateway, 410)
+				}
+			}
 		}
 	})
 }

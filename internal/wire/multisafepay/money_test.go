@@ -261,6 +261,19 @@ func TestCapture(t *testing.T) {
 		w.is("let go", "void", "void")
 		w.refused(w.post("orders/let%20go/capture", `{}`), 404, 1006)
 		w.refused(w.patch("capture/let%20go", `{"status":"cancelled"}`), 404, 1006)
+		// As the published example has it: no gateway, so the page offers those that
+		// can authorise only.
+		link := w.create(object{"order_id": "page", "gateway": "", "capture": "manual"})["payment_url"].(string)
+		if page := w.page(200, link); strings.Contains(page, `value="ALIPAY"`) || !strings.Contains(page, `value="VISA"`) {
+			t.Error("the page offers what cannot be captured later")
+		}
+		if r := w.submit(link, "gateway", "ALIPAY"); r.status != 400 {
+			t.Errorf("Alipay, captured later: %d", r.status)
+		}
+		w.decide(w.choose(link, "VISA"), "completed")
+		w.is("page", "completed", "initialized")
+		w.must(w.post("orders/page/capture", `{}`))
+		w.is("page", "completed", "completed")
 		reserve("shipped", "VISA")
 		w.must(w.patch("orders/shipped", `{"status":"shipped"}`))
 		w.is("shipped", "shipped", "initialized")

@@ -123,7 +123,7 @@ type request struct {
 func decodeOrder(v value.Value, m merchant.Merchant) (*request, error) {
 	r := &request{}
 	for _, step := range []func(v value.Value, m merchant.Merchant) error{
-		r.readID, r.readAmount, r.readDescription, r.readType, r.readGateway, r.readLifetime, r.readOptions, r.readCustomer, r.readVariables, r.readRecurring, r.readCart,
+		r.readID, r.readAmount, r.readDescription, r.readType, r.readGateway, r.readCapture, r.readLifetime, r.readOptions, r.readCustomer, r.readVariables, r.readRecurring, r.readCart,
 	} {
 		if err := step(v, m); err != nil {
 			return nil, err
@@ -205,6 +205,9 @@ func (r *request) readGateway(v value.Value, m merchant.Merchant) error {
 		return refuse(codeGateway)
 	}
 	r.info = v.Get("gateway_info")
+	if _, ok := r.info.Object(); r.info.Present() && !ok {
+		return refusef(codeMissing, "gateway_info must be an object")
+	}
 	if s == "" {
 		if r.Type == typeDirect {
 			return refuse(codeGateway)
@@ -221,16 +224,19 @@ func (r *request) readGateway(v value.Value, m merchant.Merchant) error {
 	if bank, _ := r.info.Get("issuer_id").Text(); bank != "" && r.Gateway == "IDEAL" && !knownIssuer("ideal", bank) {
 		return refuse(codeIssuer)
 	}
-	if err := r.readQR(); err != nil {
-		return err
-	}
-	switch s, ok := v.Get("capture").Text(); {
-	case !ok || s != "" && s != "manual":
+	return r.readQR()
+}
+
+// readCapture reads whether funds are only authorised. Without a gateway the
+// payment page offers those that can do it.
+func (r *request) readCapture(v value.Value, _ merchant.Merchant) error {
+	s, ok := v.Get("capture").Text()
+	if !ok || s != "" && s != "manual" {
 		return refusef(codeMissing, "capture can be manual, or left out")
-	case s == "manual" && !r.gateway.rules().SeparateCapture:
+	}
+	r.Manual = s == "manual"
+	if r.Manual && r.Gateway != "" && !r.gateway.rules().SeparateCapture {
 		return refuse(codeGateway)
-	default:
-		r.Manual = s == "manual"
 	}
 	return nil
 }
@@ -280,7 +286,24 @@ func (r *request) readLifetime(v value.Value, _ merchant.Merchant) error {
 			r.seconds = n
 		}
 	}
+	if days := r.gateway.linkDays(); days > 0 {
+		r.seconds = days * 24 * 3600
+	}
 	return nil
+}
+
+// linkDays is for how long a link to a method's payment is good where that is not
+// the merchant's to choose; 0 where it is (reference §3.12).
+func (g gateway) linkDays() int64 {
+	switch {
+	case g.ID == "PAYPAL":
+		return 14
+	case g.ID == "BANKTRANS":
+		return 60
+	case g.Kind == later, g.Kind == debit, g.ID == "PSAFECARD", strings.HasPrefix(g.ID, "EDEN"):
+		return daysDefault
+	}
+	return 0
 }
 
 func (r *request) readOptions(v value.Value, m merchant.Merchant) error {
@@ -366,7 +389,11 @@ func (r *request) readCustomer(v value.Value, _ merchant.Merchant) error {
 	if r.Reference, err = short("customer.reference", c.Get("reference")); err != nil {
 		return err
 	}
-	if _, err := readPerson("delivery", v.Get("delivery")); err != nil {
+	to := v.Get("delivery")
+	if _, ok := to.Object(); to.Present() && !ok {
+		return refusef(codeMissing, "delivery must be an object")
+	}
+	if _, err := readPerson("delivery", to); err != nil {
 		return err
 	}
 	// Whoever lets payers pay later accepts only those of its countries; at a bank
