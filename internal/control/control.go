@@ -320,7 +320,7 @@ var steps = map[string][]string{
 	"capture":   {"decline", "error"},
 	"void":      {"error"},
 	"dispute":   {"open", "inquire"},
-	"refund":    {"decline", "pending", "action", "done", "delay", "error"},
+	"refund":    {"decline", "pending", "action", "done", "delay", "return", "error"},
 	"payout":    {"fail"},
 	"settle":    {"now"},
 }

@@ -519,8 +519,11 @@ type Refund struct {
 	Created time.Time
 	Reason  Reason // why it failed, or ""
 	Script  string // simulator instructions for the first try, JSON or ""; not stored
-	Version int64
-	state   RefundState
+	// Returned says, while it is told, that a refund failed that had succeeded; not
+	// stored.
+	Returned bool
+	Version  int64
+	state    RefundState
 }
 
 // State returns the refund's state.
@@ -576,5 +579,6 @@ func (r *Refund) Return(p *Payment, why Reason) error {
 	}
 	r.state, r.Reason = RefundFailed, why
 	p.refundedMinor -= r.Amount.Minor
+	r.Returned = true
 	return nil
 }

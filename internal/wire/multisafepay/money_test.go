@@ -119,6 +119,22 @@ func TestRefundTiming(t *testing.T) {
 	}
 }
 
+// TestRefundReturned: money that had reached the payer comes back.
+func TestRefundReturned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.control("POST", "script", `{"rules":[{"on":"refund","do":"return","delay_seconds":3600,"times":1}]}`)
+	w.paid(object{"order_id": "back"})
+	w.refund("back", `{"currency":"EUR","amount":400}`)
+	if o := w.is("back", "partial_refunded", "completed"); o["amount_refunded"] != 400.0 || related(o, 0)["status"] != "completed" {
+		t.Errorf("refunded: %v", o)
+	}
+	w.advance(time.Hour)
+	if o := w.is("back", "completed", "completed"); o["amount_refunded"] != 0.0 || related(o, 0)["status"] != "declined" {
+		t.Errorf("after it came back: %v", o)
+	}
+}
+
 // TestRefundByItem is what the official Python SDK sends: for a card the amount
 // decides, for what is paid later the mirrored lines do (reference §6.1).
 func TestRefundByItem(t *testing.T) {

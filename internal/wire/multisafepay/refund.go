@@ -230,6 +230,7 @@ func (a *API) refundDecided(t *engine.Tx, r *payment.Refund) error {
 		return err
 	}
 	tx.Modified = t.At
+	tx.Completed = time.Time{} // also of one that came back
 	if r.State() == payment.RefundSucceeded {
 		tx.Completed = t.At
 	}

@@ -563,7 +563,11 @@ func (a *API) refundFailed(t *engine.Tx, r *payment.Refund) error {
 	if err := t.UpdateResource(row); err != nil {
 		return err
 	}
-	if err := a.refundChanged(t, r, b.waiting()); err != nil || canceled {
+	was := b.waiting()
+	if r.Returned {
+		was = "succeeded"
+	}
+	if err := a.refundChanged(t, r, was); err != nil || canceled {
 		return err
 	}
 	return a.refundEvent(t, "refund.failed", r, nil)

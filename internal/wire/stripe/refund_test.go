@@ -85,6 +85,36 @@ func TestRefundRequiresAction(t *testing.T) {
 
 // TestRefundOfPlainCharge: what this wallet never does, and what belongs to
 // other kinds of refund.
+// TestRefundReturned: a refund succeeds, and later the payer's account sends the
+// money back (docs/control-api.md, Scripts).
+func TestRefundReturned(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		w.control("POST", "script", `{"rules": [{"on": "refund", "do": "return", "delay_seconds": 60, "reason": "declined", "times": 1}]}`)
+		charge := w.must(w.chargeOf(w.chargeable()))["id"].(string)
+		r := w.must(w.post("/v1/refunds", "charge", charge, "amount", "100"))
+		w.has(r, object{"status": "succeeded"})
+		if a, _ := w.balance("usd"); a != -100 {
+			t.Errorf("available %d after the refund", a)
+		}
+		w.advance(59 * time.Second)
+		path := "/v1/refunds/" + r["id"].(string)
+		w.has(w.must(w.get(path)), object{"status": "succeeded"})
+		before := len(w.events())
+		w.advance(time.Second)
+		w.has(w.must(w.get(path)), object{"status": "failed", "failure_reason": "declined"})
+		if a, _ := w.balance("usd"); a != 0 {
+			t.Errorf("available %d after it came back", a)
+		}
+		if e := strings.Join(w.events()[before:], " "); e != "charge.refund.updated refund.updated refund.failed" {
+			t.Errorf("events %s", e)
+		}
+		update := w.must(w.get("/v1/events", "type", "refund.updated"))["data"].([]any)[0].(object)["data"].(object)
+		w.has(update, object{"previous_attributes": object{"status": "succeeded"}})
+		w.has(w.must(w.post("/v1/refunds", "charge", charge, "amount", "100")), object{"status": "pending"}) // the rule is used up
+	})
+}
+
 func TestRefundRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
