@@ -2,6 +2,8 @@ package stripe_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -226,26 +228,49 @@ func (s *intentShop) decide() {
 	}
 	approve := rapid.Bool().Draw(s.rt, "approve")
 	if !approve {
-		s.decideAt(m.page, "decline")
+		_, to := s.decideAt(m.page, "decline")
 		m.fail("payment_intent_authentication_failure", false)
+		s.returned(m, to)
 		return
 	}
-	s.decideAt(m.page, "authorize")
+	_, to := s.decideAt(m.page, "authorize")
 	if m.byServer {
 		m.closePage()
 		m.status, m.waits, m.deadline = "requires_confirmation", true, s.now().Add(7*24*time.Hour)
-		return
+	} else {
+		m.succeed(s.now())
 	}
-	m.succeed(s.now())
+	s.returned(m, to)
 }
 
-// decideOld posts to the page of an attempt that is over: nothing happens.
+// returned checks what the payer brings back to the merchant's page.
+func (s *intentShop) returned(m *modelIntent, to string) {
+	s.t.Helper()
+	want := "failed"
+	if m.waits || m.status == "succeeded" || m.status == "requires_capture" {
+		want = "succeeded"
+	}
+	u, err := url.Parse(to)
+	if err != nil {
+		s.rt.Fatal(err)
+	}
+	q := u.Query()
+	if q.Get("redirect_status") != want || q.Get("payment_intent") != m.id || q.Get("payment_intent_client_secret") != m.secret || u.Host != "shop.example" {
+		s.rt.Fatalf("the payer of an intent that is %s returns with %s", m.status, to)
+	}
+}
+
+// decideOld posts to the page of an attempt that is over: nothing happens, and
+// no success is claimed. The page of one that was replaced is gone.
 func (s *intentShop) decideOld() {
 	m := s.any()
 	if len(m.old) == 0 {
 		s.rt.Skip("no old page")
 	}
-	s.decideAt(rapid.SampledFrom(m.old).Draw(s.rt, "old page"), rapid.SampledFrom([]string{"authorize", "decline"}).Draw(s.rt, "decision"))
+	status, to := s.decideAt(rapid.SampledFrom(m.old).Draw(s.rt, "old page"), rapid.SampledFrom([]string{"authorize", "decline"}).Draw(s.rt, "decision"))
+	if status != http.StatusNotFound {
+		s.returned(m, to)
+	}
 }
 
 func (s *intentShop) cancel() {
