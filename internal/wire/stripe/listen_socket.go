@@ -71,7 +71,7 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 		l.hear(ctx)
 	}()
 	if err := l.serve(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errSessionOver) {
-		a.log.Error("a socket was closed", "error", err)
+		a.log.Warn("a socket was closed", "error", err)
 	}
 }
 

@@ -323,7 +323,7 @@ func scenario(md map[string]string) (string, error) {
 	}
 	r, ok := Scenario(s)
 	if !ok {
-		return "", invalid("", "metadata["+scenarioKey+"]", "Unknown scenario: %s. Known are payment_method_not_available, creation_processing_error, insufficient_funds, invalid_amount, charge_processing_error, wallet_error, chargeable_delay=<seconds>, duplicate_notice, late_authorisation, void_outage, refund_pending, refund_requires_action, refund_failed, dispute_product_not_received, dispute_product_unacceptable, dispute_credit_not_processed, dispute_duplicate and dispute_general.", s)
+		return "", invalid("", "metadata["+scenarioKey+"]", "Unknown scenario: %s. Known are payer_authorizes, payer_declines, payment_method_not_available, creation_processing_error, insufficient_funds, invalid_amount, charge_processing_error, wallet_error, chargeable_delay=<seconds>, duplicate_notice, late_authorisation, void_outage, refund_pending, refund_requires_action, refund_failed, dispute_product_not_received, dispute_product_unacceptable, dispute_credit_not_processed, dispute_duplicate and dispute_general.", s)
 	}
 	return string(encodeBody([]rail.Rule{r})), nil
 }
@@ -331,6 +331,10 @@ func scenario(md map[string]string) (string, error) {
 // Scenario returns the simulator instruction a scenario's name stands for.
 func Scenario(name string) (rail.Rule, bool) {
 	switch name {
+	case "payer_authorizes":
+		return rail.Rule{On: "authorize", Do: "approve"}, true
+	case "payer_declines":
+		return rail.Rule{On: "authorize", Do: "pending", Reason: string(payment.PayerDeclined)}, true
 	case "payment_method_not_available":
 		return rail.Rule{On: "authorize", Do: "unavailable"}, true
 	case "creation_processing_error":
