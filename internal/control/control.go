@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -61,6 +62,9 @@ type Watching interface {
 type Settling interface {
 	// CheckSettings refuses values that mean nothing; it ignores what is others'.
 	CheckSettings(settings map[string]string) error
+	// KeptSettings names those that the front writes itself. Replacing all settings
+	// leaves them.
+	KeptSettings() []string
 }
 
 // KeyMaker is a Front with keys that may do only part of what a secret one may.
@@ -284,22 +288,39 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 		return nil, err
 	}
 	err := a.Engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
-		for _, f := range a.Fronts {
-			s, ok := f.(Settling)
-			if !ok || q.Settings == nil {
-				continue
-			}
-			if err := s.CheckSettings(q.Settings); err != nil {
+		change := q
+		if q.Settings != nil {
+			change.Settings = maps.Clone(q.Settings)
+			if err := a.settle(change.Settings, t.Who.Profile.Settings); err != nil {
 				return err
 			}
 		}
-		return t.ChangeAccount(q)
+		return t.ChangeAccount(change)
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.front.Forget(id)
 	return a.account(r, id)
+}
+
+// settle has the fronts judge new settings, and adds what they keep of the old ones.
+func (a *API) settle(settings, old map[string]string) error {
+	for _, f := range a.Fronts {
+		s, ok := f.(Settling)
+		if !ok {
+			continue
+		}
+		if err := s.CheckSettings(settings); err != nil {
+			return err
+		}
+		for _, name := range s.KeptSettings() {
+			if v, ok := old[name]; ok && settings[name] == "" {
+				settings[name] = v
+			}
+		}
+	}
+	return nil
 }
 
 func (a *API) script(r *http.Request, id int64) (any, error) {

@@ -34,6 +34,9 @@ type AccountChange struct {
 // characters.
 const accountTextMax = 255
 
+// settingMax is how long a setting may be, in characters.
+const settingMax = 2048
+
 // ChangeAccount changes the transaction's account. A live one is changed by whoever
 // runs the server.
 func (t *Tx) ChangeAccount(q AccountChange) error {
@@ -54,7 +57,7 @@ func (q AccountChange) apply(p *merchant.Profile) error {
 	set(&p.Name, q.Name)
 	set(&p.Descriptor, q.Descriptor)
 	for name, s := range map[string]string{"name": p.Name, "statement_descriptor": p.Descriptor} {
-		if utf8.RuneCountInString(s) > accountTextMax || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }) {
+		if !line(s, accountTextMax) {
 			return badAccount("%s is text of one line and at most %d characters.", name, accountTextMax)
 		}
 	}
@@ -77,9 +80,19 @@ func (q AccountChange) apply(p *merchant.Profile) error {
 		p.MethodsOff = *q.MethodsOff
 	}
 	if q.Settings != nil {
+		for name, value := range q.Settings {
+			if !line(name, settingMax) || !line(value, settingMax) {
+				return badAccount("settings: %q is text of one line and at most %d characters.", name, settingMax)
+			}
+		}
 		p.Settings = q.Settings
 	}
 	return q.move(p)
+}
+
+// line reports whether s is text of one line and no more characters than max.
+func line(s string, max int) bool {
+	return utf8.RuneCountInString(s) <= max && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' })
 }
 
 // move changes where an account is and what it settles in.

@@ -56,6 +56,10 @@ type MethodSwitch struct {
 	Barred bool // the account may not have it, whatever is switched
 }
 
+// Option is a setting of a front end's own that the merchant may make. Its name is
+// that in the account's settings.
+type Option struct{ Name, Label, Hint string }
+
 // Listener is an address of the merchant's that is told things.
 type Listener struct {
 	ID, URL string

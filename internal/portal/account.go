@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -14,8 +15,9 @@ import (
 
 // accountForm is a test account's settings as their form has them.
 type accountForm struct {
-	Fields []field
-	Checks []check
+	Fields  []field
+	Checks  []check
+	Options []field // of the dialect whose key opened the session
 }
 
 type field struct {
@@ -52,13 +54,45 @@ func formOf(p merchant.Profile) accountForm {
 
 // filled is the form as somebody filled it in.
 func (f accountForm) filled(form url.Values) accountForm {
-	for i := range f.Fields {
-		f.Fields[i].Value = form.Get(f.Fields[i].Name)
+	for _, list := range [][]field{f.Fields, f.Options} {
+		for i := range list {
+			list[i].Value = form.Get(list[i].Name)
+		}
 	}
 	for i := range f.Checks {
 		f.Checks[i].On = form.Has(f.Checks[i].Name)
 	}
 	return f
+}
+
+func optionsOf(options []engine.Option, settings map[string]string) (list []field) {
+	for _, o := range options {
+		list = append(list, field{Name: o.Name, Label: o.Label, Value: settings[o.Name], Hint: o.Hint})
+	}
+	return list
+}
+
+// choose returns an account's settings with the options as the form has them. One
+// that is empty is not set.
+func (v *visit) choose(settings map[string]string) (map[string]string, error) {
+	o, ok := ofFront[Optional](v)
+	if !ok {
+		return nil, nil
+	}
+	chosen := maps.Clone(settings)
+	if chosen == nil {
+		chosen = map[string]string{}
+	}
+	for _, option := range o.Options() {
+		delete(chosen, option.Name)
+		if value := strings.TrimSpace(v.r.PostForm.Get(option.Name)); value != "" {
+			chosen[option.Name] = value
+		}
+	}
+	if j, ok := o.(Judge); ok {
+		return chosen, j.CheckSettings(chosen)
+	}
+	return chosen, nil
 }
 
 // percent writes hundredths of a percent.
@@ -100,10 +134,15 @@ func changeOf(form url.Values) (engine.AccountChange, error) {
 func (v *visit) changeAccount() error {
 	q, err := changeOf(v.r.PostForm)
 	if err == nil {
-		err = v.update(func(t *engine.Tx) error { return t.ChangeAccount(q) })
+		err = v.update(func(t *engine.Tx) (err error) {
+			if q.Settings, err = v.choose(t.Who.Profile.Settings); err != nil {
+				return err
+			}
+			return t.ChangeAccount(q)
+		})
 	}
 	if fault.KindOf(err) == fault.Invalid && fault.CodeOf(err) != "live_account" {
-		return v.showSettings(http.StatusBadRequest, settingsPage{Error: v.wordsOf(v.r, err), Form: formOf(merchant.Profile{}).filled(v.r.PostForm)})
+		return v.showSettings(http.StatusBadRequest, settingsPage{Error: v.wordsOf(v.r, err)})
 	}
 	if err != nil {
 		return err

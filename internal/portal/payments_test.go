@@ -411,6 +411,10 @@ func TestMethods(t *testing.T) {
 				t.Errorf("with %v on, an intent offers %v", on, got)
 			}
 		}
+		w.control("account", `{"settings":{}}`)
+		if got := w.offered(); !slices.Equal(got, []string{"alma"}) {
+			t.Errorf("after the settings were replaced, an intent offers %v", got)
+		}
 		list := w.api("GET", "/v1/payment_method_configurations")["data"].([]any)
 		c := list[0].(object)
 		if len(list) != 1 || c["is_default"] != true || c["alma"].(object)["display_preference"].(object)["value"] != "on" || c["card"].(object)["available"] != false {

@@ -55,6 +55,17 @@ type Listening interface {
 	RollSecret(t *engine.Tx, id string, keep time.Duration) (string, error)
 }
 
+// Optional is a Front with settings of its own in an account's.
+type Optional interface {
+	// Options are those that are worth a form.
+	Options() []engine.Option
+}
+
+// Judge is an Optional that refuses values which mean nothing.
+type Judge interface {
+	CheckSettings(settings map[string]string) error
+}
+
 // Switcher is a Front whose merchants turn payment methods on and off.
 type Switcher interface {
 	Methods(r store.Reader, m merchant.Merchant) ([]engine.MethodSwitch, error)

@@ -43,8 +43,12 @@ func (v *visit) showSettings(status int, page settingsPage) error {
 	if err := v.view(func(r store.Reader, m merchant.Merchant, at time.Time) (err error) {
 		page.frame = v.frame("Settings", "settings", m, at)
 		page.Facts = accountFacts(m)
-		if page.Error == "" {
-			page.Form = formOf(m.Profile)
+		form := formOf(m.Profile)
+		if o, ok := ofFront[Optional](v); ok {
+			form.Options = optionsOf(o.Options(), m.Profile.Settings)
+		}
+		if page.Form = form; page.Error != "" {
+			page.Form = form.filled(v.r.PostForm)
 		}
 		if s, ok := ofFront[Switcher](v); ok {
 			page.Switches = true
@@ -135,8 +139,10 @@ func accountFacts(m merchant.Merchant) []engine.Detail {
 		facts = append(facts, terms(p)...)
 	}
 	facts = append(facts, engine.Detail{Label: "Methods the account may not have", Value: strings.Join(p.MethodsOff, ", ")}, engine.Detail{Label: "Clock", Value: clock(m.Offset)})
-	for _, k := range slices.Sorted(maps.Keys(p.Settings)) {
-		facts = append(facts, engine.Detail{Label: k, Value: p.Settings[k]})
+	if m.Live {
+		for _, k := range slices.Sorted(maps.Keys(p.Settings)) {
+			facts = append(facts, engine.Detail{Label: k, Value: p.Settings[k]})
+		}
 	}
 	return slices.DeleteFunc(facts, func(d engine.Detail) bool { return d.Value == "" })
 }

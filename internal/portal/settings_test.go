@@ -1,10 +1,12 @@
 package portal_test
 
 import (
+	"maps"
 	"math"
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,7 +24,7 @@ func TestAccount(t *testing.T) {
 		valid := func(more ...string) []string {
 			return append([]string{
 				"name", "Lamps & Co", "statement_descriptor", "LAMPS", "country", "nl", "default_currency", "eur", "extra_currencies", "usd, GBP",
-				"fee_percent", "1.5", "fee_fixed", "25", "dispute_fee", "1500", "settlement_days", "2",
+				"fee_percent", "1.5", "fee_fixed", "25", "dispute_fee", "1500", "settlement_days", "2", "stripe.rate_limit", " 50 ",
 			}, more...)
 		}
 		account := func() string {
@@ -30,17 +32,18 @@ func TestAccount(t *testing.T) {
 			_, o := w.Control(t, bearer(w.key), "GET", "account", "")
 			p := o["profile"].(object)
 			var all []string
-			for _, k := range []string{"name", "statement_descriptor", "country", "default_currency", "extra_currencies", "fee_basis_points", "fee_fixed", "dispute_fee", "settlement_days", "refund_needs_funds", "methods_off"} {
+			for _, k := range []string{"name", "statement_descriptor", "country", "default_currency", "extra_currencies", "fee_basis_points", "fee_fixed", "dispute_fee", "settlement_days", "refund_needs_funds", "methods_off", "settings"} {
 				all = append(all, strings.TrimSpace(strings.Trim(strings.ReplaceAll(sprint(p[k]), " ", ","), "[]")))
 			}
 			return strings.Join(all, "|")
 		}
-		w.control("account", `{"methods_off":["alipay"]}`)
+		w.control("account", `{"methods_off":["alipay"],"settings":{"stripe.webhook_disable_days":"3"}}`)
+		v.Post(v.Get("/portal/settings"), "/portal/settings/methods", "method", "card") // which the account remembers by a setting
 		p := v.Post(v.Get("/portal/settings"), action, valid("refund_needs_funds", "on")...)
 		if p.Path != "/portal/settings?done=account" || !p.Has("Saved.", "Lamps & Co") || !strings.Contains(p.Body, `value="USD, GBP"`) {
 			t.Errorf("%d at %s: %s", p.Status, p.Path, p.Said())
 		}
-		const want = "Lamps,&,Co|LAMPS|NL|EUR|USD,GBP|150|25|1500|2|true|alipay"
+		const want = "Lamps,&,Co|LAMPS|NL|EUR|USD,GBP|150|25|1500|2|true|alipay|stripe.default_configuration=changed,stripe.rate_limit=50"
 		if got := account(); got != want {
 			t.Errorf("the account is %s, want %s", got, want)
 		}
@@ -54,6 +57,7 @@ func TestAccount(t *testing.T) {
 			"negative":       {"dispute_fee", "-1", "not negative"},
 			"days":           {"settlement_days", "soon", "a whole number"},
 			"too many days":  {"settlement_days", "366", "settlement_days 0 to 365"},
+			"an option":      {"stripe.rate_limit", "fast", `"fast" is not a number of requests`},
 			"a long name":    {"name", strings.Repeat("x", 256), "at most 255 characters"},
 			"a name of two":  {"name", "two\nlines", "one line"},
 			"no text at all": {"statement_descriptor", "\xff", "one line"},
@@ -70,6 +74,14 @@ func TestAccount(t *testing.T) {
 			}
 			if got := account(); got != want {
 				t.Fatalf("%s was refused, and the account is %s", name, got)
+			}
+		}
+
+		site := w.Visitor(t)
+		site.SignIn(keys.Random(40))
+		for _, wrong := range []string{strings.Repeat("1", 2049), "two\x00parts"} {
+			if p := site.Post(site.Get("/portal/settings"), action, valid("multisafepay.notification_url", wrong)...); p.Status != http.StatusBadRequest || !p.Has("one line and at most 2048 characters") {
+				t.Errorf("an option of %d characters: %d %s", len(wrong), p.Status, p.Said())
 			}
 		}
 
@@ -96,6 +108,12 @@ func sprint(v any) string {
 		var all []string
 		for _, x := range v {
 			all = append(all, sprint(x))
+		}
+		return strings.Join(all, " ")
+	case object:
+		var all []string
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			all = append(all, k+"="+sprint(v[k]))
 		}
 		return strings.Join(all, " ")
 	case bool:

@@ -75,3 +75,16 @@ func (a *API) Settlements(r store.Reader) ([]engine.Settlement, error) {
 	}
 	return list, err
 }
+
+// Options implements portal.Optional.
+func (a *API) Options() []engine.Option {
+	return []engine.Option{
+		{Name: settingNotifyPay, Label: "Address for payments' results", Hint: "Of requests that name none"},
+		{Name: settingNotifyRefund, Label: "Address for refunds' results", Hint: "The same, and of refunds made here"},
+		{Name: settingNotifyAuth, Label: "Address for authorisations", Hint: "The same"},
+		{Name: settingTokenCreated, Label: "Tell of tokens created", Hint: "true: also after applyToken"},
+		{Name: settingSettlement, Label: "Settlement currencies", Hint: "Codes, with commas between them; the first is the default"},
+		{Name: settingStatus, Label: "Client status", Hint: "disabled: calls are refused"},
+		{Name: settingClosed, Label: "Closed APIs", Hint: "Paths, with commas between them"},
+	}
+}

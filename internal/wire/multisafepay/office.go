@@ -77,3 +77,20 @@ func (a *API) RefundByHand(t *engine.Tx, p *payment.Payment, amount money.Amount
 	}
 	return err
 }
+
+// Options implements portal.Optional.
+func (a *API) Options() []engine.Option {
+	return []engine.Option{
+		{Name: settingNotification, Label: "Notification address", Hint: "Of orders that bring none"},
+		{Name: settingRedirect, Label: "Redirect address", Hint: "The same"},
+		{Name: settingCancel, Label: "Cancel address", Hint: "The same"},
+		{Name: settingCurrencies, Label: "Currencies of the site", Hint: "Codes, with commas between them; all unless set"},
+		{Name: settingLanguage, Label: "Language of the payment page", Hint: "A locale like nl_NL, where an order's is not supported"},
+		{Name: settingSettleAfter, Label: "Alipay settles after seconds", Hint: "At once unless set"},
+		{Name: settingChallenge, Label: "Cards of direct orders", Hint: "challenge: the holder is authenticated on a page first"},
+		{Name: settingCosts, Label: "Costs in answers", Hint: "fees_only: no entry before a fee is known"},
+		{Name: settingStrictURLs, Label: "Limits of addresses", Hint: "true: the documented ones apply"},
+		{Name: settingSession, Label: "Session in answers", Hint: "false: as in the published example"},
+		{Name: settingBlocked, Label: "Site is inactive", Hint: "true: calls are refused"},
+	}
+}

@@ -132,6 +132,11 @@ func optional(t time.Time) *time.Time {
 	return &t
 }
 
+// KeptSettings implements control.Settling: what requests of the API have set.
+func (a *API) KeptSettings() []string {
+	return []string{settingConfigured, settingDebitNegative, settingPayoutDescriptor}
+}
+
 // CheckSettings refuses values of the dialect's settings that mean nothing.
 func (a *API) CheckSettings(settings map[string]string) error {
 	if v, ok := settings[settingVersion]; ok && !knownVersion(v) {

@@ -197,3 +197,13 @@ func (a *API) Listeners(r store.Reader) ([]engine.Listener, error) {
 	}
 	return list, err
 }
+
+// Options implements portal.Optional.
+func (a *API) Options() []engine.Option {
+	return []engine.Option{
+		{Name: settingVersion, Label: "API version", Hint: "Of requests that name none and of events; empty: that of the first request"},
+		{Name: settingLimit, Label: "Rate limit", Hint: "Requests a second; none unless set"},
+		{Name: settingEndpoints, Label: "Webhook endpoints at most", Hint: "16 unless set"},
+		{Name: settingDisableDays, Label: "Disable failing endpoints after days", Hint: "0: never"},
+	}
+}

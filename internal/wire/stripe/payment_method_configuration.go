@@ -95,16 +95,18 @@ func configuration(r store.Reader, account, id string) (resource.Row, configurat
 
 // write keeps a configuration. The default one has no row before its first change.
 func (b configurationBody) write(t *engine.Tx, row resource.Row) error {
+	if b.Default && t.Who.Profile.Settings[settingConfigured] == "" {
+		t.Who.Profile.Settings = cloneWith(t.Who.Profile.Settings, settingConfigured, "changed")
+		if err := t.UpdateMerchant(t.Who); err != nil {
+			return err
+		}
+	}
 	row.Body = encodeBody(b)
 	if row.Version > 0 {
 		return t.UpdateResource(row)
 	}
 	row.Created = t.At
-	if err := t.InsertResource(row); err != nil {
-		return err
-	}
-	t.Who.Profile.Settings = cloneWith(t.Who.Profile.Settings, settingConfigured, "changed")
-	return t.UpdateMerchant(t.Who)
+	return t.InsertResource(row)
 }
 
 // methodsOn are the types that a configuration turns on, "" standing for the
