@@ -235,7 +235,7 @@ func (c *call) confirmable(t *engine.Tx, i intent, m methodBody, s presence) err
 		return c.withIntent(t, i, invalid("payment_intent_action_required", "error_on_requires_action", "Payments with %s always send the customer to another page, which error_on_requires_action forbids.", m.Type))
 	case rules.Redirect && i.body.ReturnURL == "":
 		return c.withIntent(t, i, invalid("payment_intent_redirect_confirmation_without_return_url", "return_url", "You must provide a `return_url` when confirming a PaymentIntent with the payment method type %s.", m.Type))
-	case !c.principal.public && i.body.Redirects != "" && i.body.Redirects != "never" && i.body.ReturnURL == "" && !i.body.BySDK:
+	case !c.principal.public && i.body.mayRedirect() && i.body.ReturnURL == "" && !i.body.BySDK:
 		return c.withIntent(t, i, invalid("", "", "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these payment methods might redirect your customer off of your page, you must provide a `return_url`. If you don't want to accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to `true` and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and Payment Intents."))
 	}
 	return nil

@@ -202,6 +202,14 @@ func (b *intentBody) decodeTerms(p form.Value) error {
 	return b.decodeDetails(p)
 }
 
+// mayRedirect reports whether a payer might be sent away, for all that is known of
+// a choice made for the merchant: not if the types that are allowed are named and
+// none of them does.
+func (b *methodChoice) mayRedirect() bool {
+	away := func(typ string) bool { return intentRules[typ].Redirect && !slices.Contains(b.Excluded, typ) }
+	return b.Redirects == "always" && (len(b.Allowed) == 0 || slices.ContainsFunc(b.Allowed, away))
+}
+
 // decodeFilters reads what narrows a choice.
 func (b *methodChoice) decodeFilters(p form.Value) error {
 	for name, to := range map[string]*[]string{"allowed_payment_method_types": &b.Allowed, "excluded_payment_method_types": &b.Excluded} {

@@ -197,6 +197,39 @@ func TestIntentErrors(t *testing.T) {
 
 // TestIntentConfirmErrors has one row per check of stripe-payment-intents §3.3,
 // in its order.
+// TestNobodyIsSentAway: a server confirms without return_url if, among the types that
+// are allowed by name, none sends the payer away (stripe-payment-intents §3.3, check 13).
+func TestNobodyIsSentAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, c := range []struct {
+		allowed, excluded string
+		may               bool
+	}{{"card", "", true}, {"alma", "alma", true}, {"alipay", "", false}, {"", "alma", false}, {"", "", false}} {
+		params := []string{"payment_method", "pm_card_visa", "confirm", "true"}
+		if c.allowed != "" {
+			params = append(params, "allowed_payment_method_types[]", "card")
+			if c.allowed != "card" {
+				params = append(params, "allowed_payment_method_types[]", c.allowed)
+			}
+		}
+		if c.excluded != "" {
+			params = append(params, "excluded_payment_method_types[]", c.excluded)
+		}
+		pay := w.post("/v1/payment_intents", append([]string{"amount", "5099", "currency", "eur"}, params...)...)
+		set := w.post("/v1/setup_intents", params...)
+		if c.may {
+			w.has(w.must(pay), object{"status": "succeeded"})
+			w.has(w.must(set), object{"status": "succeeded"})
+			continue
+		}
+		if e := w.fails(pay, 400, "", ""); !strings.Contains(e["message"].(string), "return_url") {
+			t.Errorf("%v: %v", c, e)
+		}
+		w.fails(set, 400, "", "return_url")
+	}
+}
+
 func TestIntentConfirmErrors(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

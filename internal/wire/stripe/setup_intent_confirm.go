@@ -54,7 +54,7 @@ func (c *call) confirmSetup(t *engine.Tx, s setup) error {
 		return invalid("setup_intent_invalid_parameter", "expected_payment_method_type", "The payment method is of type %s, but %s was expected.", m.Type, printable(expected))
 	}
 	away := intentRules[m.Type].Redirect || m.Card != nil && m.Card.card().challenge
-	if s.body.ReturnURL == "" && (intentRules[m.Type].Redirect || !c.principal.public && s.body.Redirects == "always" && !s.body.BySDK) {
+	if s.body.ReturnURL == "" && (intentRules[m.Type].Redirect || !c.principal.public && s.body.mayRedirect() && !s.body.BySDK) {
 		return c.setupError(t, s, invalid("", "return_url", "You must provide a `return_url` when confirming this SetupIntent: it may send the customer to another page."))
 	}
 	return c.trySetup(t, s, id, m, away)
