@@ -85,6 +85,11 @@ func TransfersOf(r store.Reader, p payment.Payment) ([]ledger.Transfer, error) {
 		return nil, err
 	}
 	ids = append(ids, captures...)
+	if p.State() == payment.Captured {
+		for i := range SharesMax {
+			ids = append(ids, shareID(p.ID, i))
+		}
+	}
 	attempts, err := r.Attempts(p.ID)
 	if err != nil {
 		return nil, err

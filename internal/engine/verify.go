@@ -70,7 +70,7 @@ func (e *Engine) Verify(ctx context.Context, progress func(Audited)) (Audited, e
 }
 
 // flow is what the ledger says about one payment, in minor units.
-type flow struct{ held, captured, released, fee, refunded, restored, disputed, disputeOver, disputeFee, feeBack int64 }
+type flow struct{ held, captured, released, fee, refunded, restored, disputed, disputeOver, disputeFee, feeBack, shared int64 }
 
 type audit struct {
 	store.Reader
@@ -209,6 +209,8 @@ func (a *audit) note(t ledger.Transfer) bool {
 		f.captured += t.Amount.Minor
 	case t.Debit == ledger.Hold:
 		f.released += t.Amount.Minor
+	case t.Credit == ledger.Partners:
+		f.shared += t.Amount.Minor
 	case t.Credit == ledger.Disputed:
 		f.disputed += t.Amount.Minor
 	case t.Debit == ledger.Disputed:
@@ -405,6 +407,9 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 	}
 	if f.feeBack != 0 && (f.feeBack != f.fee || p.RefundedAmount() != p.CapturedAmount() && f.restored == 0) {
 		return a.differ("payment %s: %d of its fee %d came back, which happens only when it is reversed as a whole", p.ID, f.feeBack, f.fee)
+	}
+	if f.shared > f.captured {
+		return a.differ("payment %s: %d of it are due to others, more than was captured (%d)", p.ID, f.shared, f.captured)
 	}
 	if f.fee > f.captured {
 		return a.differ("payment %s: fee %d is more than was captured (%d)", p.ID, f.fee, f.captured)

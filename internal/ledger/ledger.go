@@ -28,6 +28,7 @@ const (
 	Fees      Account = "fees"      // what processing cost the merchant
 	Payouts   Account = "payouts"   // left for the merchant's bank
 	Disputed  Account = "disputed"  // withdrawn while a dispute runs
+	Partners  Account = "partners"  // of what the merchant's payments brought, what is due to others
 	Exchange  Account = "exchange"  // what was changed for another currency: plus in one, minus in the other
 )
 

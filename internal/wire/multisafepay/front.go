@@ -47,9 +47,15 @@ func (a *API) Tell(t *engine.Tx, f event.Fact, p *payment.Payment, r *payment.Re
 		if err := a.partTold(t, f, p, &tx, &o); err != nil {
 			return err
 		}
+		if err := a.shareOut(t, p, &tx, &o); err != nil {
+			return err
+		}
 		force = p.State() != payment.Captured
 		err = a.capturedFact(t, f, row, &tx)
 	case event.RestLetGo:
+		if err := a.shareOut(t, p, &tx, &o); err != nil {
+			return err
+		}
 		err = a.restTold(t, f, p, &tx, &o)
 		force = true
 	case event.RefundCreated:

@@ -225,18 +225,24 @@ func (v *view) transaction(row resource.Row) (listed, error) {
 	}
 	_, site := idNumbers(v.merchant)
 	out := value.Object{
-		"amount": tx.Amount, "completed": nil, "costs": []any{}, "created": stamp(row.Created), "currency": tx.Currency,
+		"amount": tx.Amount, "completed": nil, "created": stamp(row.Created), "currency": tx.Currency,
 		"customer":     value.Object{"email": nullable(o.Email), "first_name": nullable(o.Customer["first_name"]), "iban": nullable(tx.Account), "last_name": nullable(o.Customer["last_name"])},
-		"debit_credit": "C", "description": tx.Description, "invoice_id": nullable(o.Shipment["invoice_id"]), "net": tx.Amount - tx.Fee, "order_id": tx.OrderID,
+		"debit_credit": "C", "description": tx.Description, "invoice_id": nullable(o.Shipment["invoice_id"]), "order_id": tx.OrderID,
 		"payment_method": tx.Gateway, "site_id": site, "transaction_id": number(row.ID), "type": tx.Type, "updated": stamp(tx.Modified),
 		"var1": nullable(tx.Vars[0]), "var2": nullable(tx.Vars[1]), "var3": nullable(tx.Vars[2]),
 	}
 	if !tx.Completed.IsZero() {
 		out["completed"] = stamp(tx.Completed)
 	}
+	costs, net := []any{}, tx.Amount-tx.Fee
 	if tx.Fee > 0 {
-		out["costs"] = []any{value.Object{"amount": tx.Fee, "description": "Transaction fee", "dst": "site"}}
+		costs = append(costs, value.Object{"amount": tx.Fee, "description": "Transaction fee", "dst": "site"})
 	}
+	for _, s := range tx.Shares {
+		costs = append(costs, value.Object{"amount": s.Amount, "description": s.Description, "dst": strconv.FormatInt(s.Merchant, 10)})
+		net -= s.Amount
+	}
+	out["costs"], out["net"] = costs, net
 	if tx.Type == txRefund || tx.Type == txDispute || tx.Type == txRelease {
 		out["debit_credit"] = "D"
 	}

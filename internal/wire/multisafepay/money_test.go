@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/ledger"
+	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
 
@@ -400,6 +402,74 @@ func TestCaptureInParts(t *testing.T) {
 		if seen := statuses(w.notified(hook)); !strings.Contains(seen, "completed/initialized") || !strings.Contains(seen, "completed/completed") {
 			t.Errorf("notified %s", seen)
 		}
+	})
+}
+
+// TestSplitPayments: parts of an order are booked for other accounts (reference
+// §3.2, §8.3).
+func TestSplitPayments(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		partners := func() (sum int64) {
+			t.Helper()
+			if err := w.Store.View(t.Context(), w.merchantID(), func(r store.Reader) error {
+				b, err := r.Balances()
+				sum = b[ledger.Key{Account: ledger.Partners, Currency: "EUR"}]
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return sum
+		}
+		splits := func(list ...any) object { return object{"split_payments": list} }
+		both := splits(object{"merchant": 1001001, "fixed": 112, "description": "Fixed fee"}, object{"merchant": "1001002", "percentage": "11.2"})
+		o := w.paid(object{"order_id": "s", "affiliate": both})
+		if got := partners(); got != 224 {
+			t.Errorf("booked for others: %d", got)
+		}
+		costs := o["costs"].([]any)
+		if len(costs) != 3 || costs[1].(object)["amount"] != 1.12 || costs[1].(object)["description"] != "Fixed fee" || costs[2].(object)["type"] != "internal" || costs[2].(object)["amount"] != 1.12 {
+			t.Errorf("costs %v", costs)
+		}
+		l := w.get("transactions?type=payment").list()[0].(object)
+		dst := l["costs"].([]any)[2].(object)
+		if l["net"] != 1000-59-224.0 || dst["dst"] != "1001002" || dst["amount"] != 112.0 {
+			t.Errorf("listed %v", l)
+		}
+		w.refund("s", `{"currency":"EUR"}`)
+		if got := partners(); got != 224 {
+			t.Errorf("after a refund: %d", got)
+		}
+		// Percentages are of what was captured; nothing is booked before that is known.
+		w.create(object{"type": "direct", "order_id": "m", "gateway": "VISA", "capture": "manual", "affiliate": splits(object{"merchant": 1, "percentage": 10}, object{"merchant": 2, "fixed": 700}),
+			"gateway_info": object{"card_number": "4111111111111111", "card_expiry_date": "3012"}})
+		w.must(w.post("orders/m/capture", `{"amount":500}`))
+		if got := partners(); got != 224 {
+			t.Errorf("before the rest is let go: %d", got)
+		}
+		w.must(w.patch("capture/m", `{"status":"cancelled"}`))
+		if got := partners(); got != 224+500 {
+			t.Errorf("with 500 captured: %d", got)
+		}
+		// Without a fee the shares are the only costs.
+		w.control("POST", "account", `{"fee_basis_points":0,"fee_fixed":0}`)
+		if c := w.paid(object{"affiliate": splits(object{"merchant": 1, "percentage": 0.05})})["costs"].([]any); len(c) != 1 || c[0].(object)["amount"] != 0.01 {
+			t.Errorf("costs %v", c)
+		}
+		for name, c := range map[string]struct {
+			part object
+			code int
+		}{
+			"no account": {object{"fixed": 1}, 1003}, "account": {object{"merchant": -1, "fixed": 1}, 1003}, "nothing": {object{"merchant": 1}, 1001}, "zero": {object{"merchant": 1, "fixed": 0}, 1001},
+			"zero percent": {object{"merchant": 1, "percentage": 0}, 1001}, "percent": {object{"merchant": 1, "percentage": 100.1}, 1001}, "words": {object{"merchant": 1, "percentage": "x"}, 1001},
+			"too much": {object{"merchant": 1, "fixed": 1001}, 1001}, "together": {object{"merchant": 1, "fixed": 1, "percentage": 100}, 1001}, "fraction": {object{"merchant": 1, "fixed": 1.5}, 1001},
+			"description": {object{"merchant": 1, "fixed": 1, "description": strings.Repeat("x", 201)}, 1008},
+		} {
+			if r := w.post("orders", orderWith(object{"affiliate": splits(c.part)})); r.obj["error_code"] != float64(c.code) {
+				t.Errorf("%s: %s", name, r.body)
+			}
+		}
+		w.refused(w.post("orders", orderWith(object{"affiliate": object{"split_payments": "x"}})), 404, 1016)
 	})
 }
 

@@ -74,7 +74,7 @@ type order struct {
 	Custom      [3]string         `json:"custom"`
 	Manual      bool              `json:"manual,omitempty"` // authorise only
 	Model       string            `json:"model,omitempty"`  // recurring model
-	Affiliate   map[string]any    `json:"affiliate,omitempty"`
+	Splits      []split           `json:"splits,omitempty"`
 	// Authorisation is the id of the order's row of which this one is a part.
 	Authorisation string    `json:"authorisation,omitempty"`
 	Key           string    `json:"key"` // signs notifications
@@ -498,35 +498,6 @@ func (r *request) readRecurring(v value.Value, _ merchant.Merchant) error {
 		return err
 	}
 	return r.readAffiliate(v.Get("affiliate"))
-}
-
-// splitsMax bounds the parts of a split payment.
-const splitsMax = 50
-
-// readAffiliate checks split payments: the receiving account is a number
-// (reference §3.2, 1003), parts are cents or percentages.
-func (r *request) readAffiliate(v value.Value) error {
-	if !v.Present() {
-		return nil
-	}
-	splits, ok := v.Get("split_payments").Items()
-	if !ok && v.Get("split_payments").Present() || len(splits) > splitsMax {
-		return refusef(codeMissing, "affiliate.split_payments must be a list of at most %d parts", splitsMax)
-	}
-	for _, s := range splits {
-		if id, ok := s.Get("merchant").Int(); !ok || id <= 0 {
-			return refuse(codeAccount)
-		}
-		if f := s.Get("fixed"); f.Present() {
-			if n, ok := f.Int(); !ok || n < 0 || n > r.Amount {
-				return refuse(codeAmount)
-			}
-		}
-	}
-	if o, ok := v.Echo().(map[string]any); ok {
-		r.Affiliate = o
-	}
-	return nil
 }
 
 // models are the recurring models, as answers spell them.

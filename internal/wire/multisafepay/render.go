@@ -124,16 +124,24 @@ func external(p payment.Payment) any {
 // costs is what processing cost: decimals of the major unit once the ledger
 // knows a fee, before that the entry of the published example (reference §4.4).
 func (v *view) costs(row resource.Row, tx transaction, p payment.Payment) []any {
+	currency := p.Amount.Currency
+	entry := func(minor int64, typ, format string, args ...any) value.Object {
+		amount := value.Major(minor, currency.Exponent())
+		return value.Object{
+			"transaction_id": number(row.ID), "amount": amount, "created": stamp(tx.Completed), "currency": string(currency),
+			"description": fmt.Sprintf(format, args...), "status": "completed", "type": typ,
+		}
+	}
+	list := []any{}
 	if tx.Fee > 0 {
 		g, _ := findGateway(tx.Gateway)
-		fee := value.Major(tx.Fee, p.Amount.Currency.Exponent())
-		return []any{value.Object{
-			"transaction_id": number(row.ID), "amount": fee, "created": stamp(tx.Completed), "currency": string(p.Amount.Currency),
-			"description": fmt.Sprintf("%s For %s Transactions", fee, g.Name), "status": "completed", "type": "SYSTEM",
-		}}
+		list = append(list, entry(tx.Fee, "SYSTEM", "%s For %s Transactions", value.Major(tx.Fee, currency.Exponent()), g.Name))
 	}
-	if p.State() != payment.AwaitingPayer || v.setting(settingCosts) == "fees_only" {
-		return []any{}
+	for _, s := range tx.Shares {
+		list = append(list, entry(s.Amount, "internal", "%s", s.Description))
+	}
+	if len(list) > 0 || p.State() != payment.AwaitingPayer || v.setting(settingCosts) == "fees_only" {
+		return list
 	}
 	return []any{value.Object{"transaction_id": number(row.ID), "amount": tx.Amount, "description": "", "type": "SYSTEM"}}
 }

@@ -54,6 +54,7 @@ type transaction struct {
 	Token       string    `json:"token,omitempty"` // recurring id
 	Reason      string    `json:"reason,omitempty"`
 	ReasonCode  string    `json:"reason_code,omitempty"`
+	Shares      []share   `json:"shares,omitempty"`    // what went to other accounts
 	Part        *partial  `json:"part,omitempty"`      // a partial capture under way
 	ReviewAt    time.Time `json:"review_at,omitzero"`  // somebody has to decide from then on
 	Challenge   *verdict  `json:"challenge,omitempty"` // what a card comes to once its holder is authenticated
