@@ -176,13 +176,15 @@ func within(ts []ledger.Transfer, from, to time.Time) (kept []ledger.Transfer, o
 func (e *Engine) Period(ctx context.Context, merchantID int64, from, to time.Time, yield func([]ledger.Transfer) error) error {
 	var after, last int64
 	if err := e.Update(ctx, merchantID, Cause{}, func(t *Tx) (err error) {
-		if err = t.HoldBooks(); err != nil {
-			return err
+		if err = t.HoldBooks(); err == nil {
+			last, err = t.LastTransfer()
 		}
-		if last, err = t.LastTransfer(); err != nil {
-			return err
-		}
-		after, err = firstTransfer(t, from, last)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := e.Store.View(ctx, merchantID, func(r store.Reader) (err error) {
+		after, err = firstTransfer(r, from, last)
 		return err
 	}); err != nil {
 		return err

@@ -28,6 +28,8 @@ const (
 	// periodDefault is how long the period is that nobody asked for.
 	periodDefault = 7
 	settledShown  = 50
+	// summedMax is how many transfers of a period the page adds up.
+	summedMax = 20_000
 )
 
 // purse is what an account has in one currency.
@@ -43,6 +45,8 @@ type balancePage struct {
 	From, To    string // days, UTC, both inclusive
 	Transfers   []ledger.Transfer
 	More        bool // the period has more than are shown
+	Moves       []move
+	Unsummed    bool // and more than are added up
 	File        string
 	Settlements []engine.Settlement
 }
@@ -69,16 +73,21 @@ func (v *visit) balance() error {
 	}
 	page.From, page.To = p.from.Format(time.DateOnly), p.to.AddDate(0, 0, -1).Format(time.DateOnly)
 	page.File = Root + "/transfers.csv?" + url.Values{"from": {page.From}, "to": {page.To}}.Encode()
+	sums, n := moves{}, 0
 	err := v.Engine.Period(v.r.Context(), v.merchant, p.from, p.to, func(ts []ledger.Transfer) error {
-		page.Transfers = append(page.Transfers, ts...)
-		if len(page.Transfers) > transfersShown {
-			page.Transfers, page.More = page.Transfers[:transfersShown], true
+		if n += len(ts); n > summedMax {
+			page.Unsummed = true
 			return errEnough
 		}
+		sums.add(ts)
+		page.Transfers = append(page.Transfers, ts[:min(len(ts), transfersShown-len(page.Transfers))]...)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errEnough) {
 		return err
+	}
+	if page.More = n > transfersShown; !page.Unsummed {
+		page.Moves = sums.list()
 	}
 	v.write(v.w, v.r, http.StatusOK, "balance", page)
 	return nil
@@ -100,6 +109,44 @@ func purses(books ledger.Balances, byDefault money.Currency) []purse {
 			Held: has(ledger.Hold), PaidOut: has(ledger.Payouts), Negative: books[ledger.Key{Account: ledger.Available, Currency: c}] < 0,
 		})
 	}
+	return list
+}
+
+// move is what came to an account, and left it, in a period.
+type move struct {
+	Account       string // settlement days count as one
+	In, Out, Rest money.Amount
+}
+
+// moves are sums by account and currency.
+type moves map[ledger.Key]move
+
+func (m moves) add(ts []ledger.Transfer) {
+	for _, t := range ts {
+		none := money.Of(0, t.Amount.Currency)
+		m.change(t.Credit, t.Amount, none)
+		m.change(t.Debit, none, t.Amount)
+	}
+}
+
+func (m moves) change(a ledger.Account, in, out money.Amount) {
+	if a.IsPending() {
+		a = "pending"
+	}
+	k, none := ledger.Key{Account: a, Currency: in.Currency}, money.Of(0, in.Currency)
+	was, ok := m[k]
+	if !ok {
+		was = move{Account: string(a), In: none, Out: none, Rest: none}
+	}
+	m[k] = move{Account: was.Account, In: was.In.Add(in), Out: was.Out.Add(out), Rest: was.Rest.Add(in).Sub(out)}
+}
+
+// list orders them by currency and account.
+func (m moves) list() []move {
+	list := slices.Collect(maps.Values(m))
+	slices.SortFunc(list, func(a, b move) int {
+		return cmp.Or(cmp.Compare(a.In.Currency, b.In.Currency), cmp.Compare(a.Account, b.Account))
+	})
 	return list
 }
 

@@ -470,8 +470,14 @@ func TestBalance(t *testing.T) {
 		if !p.Has("EUR €180.70 €0.00 €100.00 €0.00 €10.00", "€10.00 EUR pending "+payout) {
 			t.Errorf("%s", p.Said())
 		}
-		if p := v.Get("/portal/balance?from=2026-09-10&to=2026-09-10"); !p.Has("authorize:att_") || p.Has("settle:") {
-			t.Errorf("one day: %s", p.Said())
+		day := v.Get("/portal/balance?from=2026-09-10&to=2026-09-10")
+		if !day.Has("authorize:att_") || day.Has("settle:") {
+			t.Errorf("one day: %s", day.Said())
+		}
+		// What was authorised, less what was captured of it, is held; fees leave what is pending.
+		if !day.Has("available €0.00 EUR €100.00 EUR -€100.00 EUR", "hold €350.99 EUR €300.00 EUR €50.99 EUR",
+			"pending €300.00 EUR €9.30 EUR €290.70 EUR", "fees €9.30 EUR €0.00 EUR €9.30 EUR", "disputed €100.00 EUR €0.00 EUR €100.00 EUR") {
+			t.Errorf("sums of one day: %s", day.Said())
 		}
 		for query, says := range map[string]string{
 			"from=yesterday": `"yesterday" is not a day`, "to=2026-02-30": `"2026-02-30" is not a day`, "from=2026-09-12&to=2026-09-11": "ends before it begins",
@@ -539,6 +545,10 @@ func TestTransfersFile(t *testing.T) {
 			}
 			if !slices.EqualFunc(rows, want, slices.Equal) {
 				t.Errorf("%v: %d lines, want %d", days, len(rows), len(want))
+			}
+			shown := v.Get("/portal/balance?from=" + days[0] + "&to=" + days[1])
+			if n := strings.Count(shown.Body, `<td class="wide">`); n != min(len(want)-1, 100) || shown.Has("The first 100 are shown") != (len(want) > 101) {
+				t.Errorf("%v: %d of %d transfers are shown", days, n, len(want)-1)
 			}
 		}
 		if err := w.Engine.Reset(context.Background(), m); err != nil { // the transfers made up explain nothing

@@ -2,6 +2,8 @@ package portal_test
 
 import (
 	"context"
+	"crypto/tls"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/portal"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
@@ -80,6 +83,20 @@ func TestKeysAreNotKept(t *testing.T) {
 	for _, c := range cookies {
 		if strings.Contains(c.Value, w.key[8:]) || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/portal" || c.Secure {
 			t.Errorf("%v", c)
+		}
+	}
+	for name, h := range map[string]http.Handler{
+		"TLS here":      w.Handler,
+		"TLS before us": portal.New(portal.Options{Engine: w.Engine, Fronts: []portal.Front{w.Stripe}, Secure: true, Log: slog.Default(), Mark: func(string) string { return "" }}),
+	} {
+		r := httptest.NewRequest("GET", "/portal/sign-in", nil)
+		if name == "TLS here" {
+			r.TLS = &tls.ConnectionState{}
+		}
+		res := httptest.NewRecorder()
+		h.ServeHTTP(res, r)
+		if c := res.Result().Cookies(); len(c) != 1 || !c[0].Secure {
+			t.Errorf("%s: %v", name, c)
 		}
 	}
 	if again := w.cookies(); again[0].Value == cookies[0].Value {
