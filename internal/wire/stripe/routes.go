@@ -165,11 +165,13 @@ func (a *API) endpoints() []endpoint {
 	}
 }
 
-// pins remembers accounts' settings for a moment, so that a request need
-// not look them up: another node's change is seen after pinKept.
+// pins remembers accounts' settings for a moment, so that a request need not look
+// them up. A change, or a reset, applies at once on the node that makes it, and on
+// the others within pinKept.
 type pins struct {
-	mu  sync.Mutex
-	set map[int64]pin
+	mu      sync.Mutex
+	set     map[int64]pin
+	changes int // how often settings were changed here
 }
 
 type pin struct {
@@ -192,10 +194,21 @@ func (a *API) pin(id int64) (pin, bool) {
 	return p, ok && now.Before(p.until)
 }
 
-func (a *API) setPin(id int64, p pin) {
+// pinning returns what has to be told with settings that are read afterwards.
+func (a *API) pinning() (changes int) {
+	a.pins.mu.Lock()
+	defer a.pins.mu.Unlock()
+	return a.pins.changes
+}
+
+// setPin remembers settings, unless they were read before some were changed.
+func (a *API) setPin(id int64, p pin, changes int) {
 	p.until = a.engine.Clock.Now().Add(pinKept)
 	a.pins.mu.Lock()
 	defer a.pins.mu.Unlock()
+	if changes != a.pins.changes {
+		return
+	}
 	if a.pins.set == nil || len(a.pins.set) >= pinsMax {
 		a.pins.set = map[int64]pin{}
 	}
@@ -206,6 +219,7 @@ func (a *API) setPin(id int64, p pin) {
 func (a *API) Forget(id int64) {
 	a.pins.mu.Lock()
 	defer a.pins.mu.Unlock()
+	a.pins.changes++
 	delete(a.pins.set, id)
 }
 

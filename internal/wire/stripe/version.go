@@ -92,7 +92,7 @@ func (c *call) settings() (pin, error) {
 	if ok {
 		return known, nil
 	}
-	seen := c.api.engine.Reading()
+	seen, changes := c.api.engine.Reading(), c.api.pinning()
 	err := c.api.engine.View(c.ctx, id, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
 		seen(m)
 		known = pin{version: accountVersion(m), limit: limit(m.Profile.Settings)}
@@ -100,7 +100,7 @@ func (c *call) settings() (pin, error) {
 		return nil
 	})
 	if err == nil {
-		c.api.setPin(id, known)
+		c.api.setPin(id, known, changes)
 	}
 	return known, err
 }
@@ -115,7 +115,9 @@ func (c *call) resolveVersion(known pin, asked string) (string, error) {
 		return known.version, nil
 	}
 	if !known.fixed && !c.principal.public { // what an app or a page was built with is not the account's
+		changes := c.api.pinning()
 		if err := c.api.engine.Update(c.ctx, id, engine.Cause{}, func(t *engine.Tx) error {
+			known.limit = limit(t.Who.Profile.Settings)
 			if v, ok := t.Who.Profile.Settings[settingVersion]; ok {
 				known.version = v
 				return nil
@@ -127,7 +129,7 @@ func (c *call) resolveVersion(known pin, asked string) (string, error) {
 			return "", err
 		}
 		known.fixed = true
-		c.api.setPin(id, known)
+		c.api.setPin(id, known, changes)
 	}
 	return asked, nil
 }
