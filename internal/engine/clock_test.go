@@ -214,6 +214,37 @@ func TestAdvance(t *testing.T) {
 	})
 }
 
+// TestOverlappingAdvancesDoNotAddUp: seconds count from the time at which a call
+// begins (docs/control-api.md, Clock).
+func TestOverlappingAdvancesDoNotAddUp(t *testing.T) {
+	t.Parallel()
+	w := simulated(t)
+	w.must(w.db.Update(t.Context(), w.merchant, func(tx store.Tx) error {
+		return tx.InsertJob(store.Job{ID: "message", Kind: store.JobDeliver, Due: begin, RunAt: begin})
+	}))
+	hour := func(at time.Time) time.Time { return at.Add(time.Hour) }
+	nested := 0
+	outer, err := w.Advance(t.Context(), w.merchant, hour, func(ctx context.Context, j store.Job) {
+		nested++
+		inner, err := w.Advance(t.Context(), w.merchant, hour, w.runner.Do)
+		w.must(err)
+		if inner.From != begin || inner.To != begin.Add(time.Hour) || inner.UnderWay != 1 {
+			t.Errorf("meanwhile: %+v", inner)
+		}
+		w.must(w.db.Update(ctx, w.merchant, func(tx store.Tx) error { return tx.DeleteJob(j.ID) }))
+	})
+	w.must(err)
+	if outer.To != begin.Add(time.Hour) || nested != 1 {
+		t.Errorf("%+v with %d calls meanwhile", outer, nested)
+	}
+	if got := w.at(); got != begin.Add(time.Hour) {
+		t.Errorf("the clock stands at %v, want an hour later", got)
+	}
+	if w.advance(time.Hour); w.at() != begin.Add(2*time.Hour) {
+		t.Errorf("one after the other: the clock stands at %v, want two hours later", w.at())
+	}
+}
+
 // TestAdvanceThroughALife moves a merchant through everything that happens by
 // itself, in one step.
 func TestAdvanceThroughALife(t *testing.T) {
