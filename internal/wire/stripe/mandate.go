@@ -20,6 +20,7 @@ type mandateBody struct {
 	Acceptance *acceptance `json:"acceptance,omitempty"`
 	Amount     int64       `json:"amount,omitempty"` // single use: for one payment of this amount
 	Currency   string      `json:"currency,omitempty"`
+	Used       string      `json:"used,omitempty"` // single use: the intent that was last debited under it
 }
 
 // newMandate records a permission that is in force.
@@ -71,6 +72,59 @@ func retrieveMandate(c *call) (obj, error) {
 		}
 		return v.renderMandate(row)
 	})
+}
+
+// singleUse finds the mandate of an agreement that is for one payment only; ok is
+// false if it is for more, or there is none.
+func singleUse(t *engine.Tx, agreementID string) (row resource.Row, b mandateBody, ok bool, err error) {
+	row, err = t.ResourceBy(kindMandate, "agreement", agreementID)
+	if errors.Is(err, store.ErrNotFound) {
+		return row, b, false, nil
+	}
+	if err != nil {
+		return row, b, false, err
+	}
+	b, err = decodeBody[mandateBody](row)
+	return row, b, b.Amount > 0, err
+}
+
+// claimSingleUse refuses a debit that a single-use mandate does not cover: of more,
+// of another currency, or while another payment under it is not known to have
+// failed. It notes which payment it is.
+func (c *call) claimSingleUse(t *engine.Tx, i intent, agreementID string) error {
+	row, b, ok, err := singleUse(t, agreementID)
+	if err != nil || !ok {
+		return err
+	}
+	amount := i.body.total()
+	if amount.Currency.Lower() != b.Currency || amount.Minor > b.Amount {
+		return invalid("payment_intent_mandate_invalid", "amount", "The mandate %s is for a single payment of at most %d %s.", row.ID, b.Amount, b.Currency)
+	}
+	if b.Used != "" && b.Used != i.id() {
+		other, err := loadIntent(t, b.Used)
+		if err != nil {
+			return err
+		}
+		if s := other.status(); s == isProcessing || s == hasSucceeded {
+			return invalid("payment_intent_mandate_invalid", "payment_method", "The mandate %s is for a single payment, which is %s.", row.ID, b.Used)
+		}
+	}
+	b.Used = i.id()
+	row.Body = encodeBody(b)
+	return t.UpdateResource(row)
+}
+
+// endSingleUse ends a permission that was for the payment that was made.
+func (a *API) endSingleUse(t *engine.Tx, agreementID string) error {
+	_, _, ok, err := singleUse(t, agreementID)
+	if err != nil || !ok {
+		return err
+	}
+	ag, err := t.LoadAgreement(agreementID)
+	if err != nil || ag.State() != agreement.Active {
+		return err
+	}
+	return t.RevokeAgreement(ag, agreement.ByMerchant)
 }
 
 func (v *view) mandate(id string) (obj, error) {

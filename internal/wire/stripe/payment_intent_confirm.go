@@ -281,7 +281,7 @@ func (c *call) attempt(t *engine.Tx, i intent, id string, m methodBody, s presen
 	if len(rules) > 0 {
 		terms.Script = string(encodeBody(rules))
 	}
-	proof, debit, err := c.debitable(t, m, s)
+	proof, debit, err := c.debitable(t, i, m, s)
 	if err != nil {
 		return err
 	}
@@ -320,7 +320,7 @@ func (c *call) attempt(t *engine.Tx, i intent, id string, m methodBody, s presen
 // debitable proves that a payment method can be debited while its payer is away;
 // debit is false when the payer approves the payment. Only an agreement that is
 // in force allows it.
-func (c *call) debitable(t *engine.Tx, m methodBody, s presence) (proof agreement.Debitable, debit bool, err error) {
+func (c *call) debitable(t *engine.Tx, i intent, m methodBody, s presence) (proof agreement.Debitable, debit bool, err error) {
 	if err := c.mandateFits(t, m); err != nil {
 		return proof, false, err
 	}
@@ -333,9 +333,9 @@ func (c *call) debitable(t *engine.Tx, m methodBody, s presence) (proof agreemen
 	}
 	proof, ok := a.Debitable(t.At)
 	if !ok {
-		return proof, false, invalid("payment_intent_mandate_invalid", "payment_method", "The payer has withdrawn the permission to debit this payment method. Ask for it again.")
+		return proof, false, invalid("payment_intent_mandate_invalid", "payment_method", "The permission to debit this payment method is over: the payer has withdrawn it, or it was for a single payment that was made. Ask for it again.")
 	}
-	return proof, true, nil
+	return proof, true, c.claimSingleUse(t, i, m.Agreement)
 }
 
 // mandateFits checks that the mandate a request names is the payment method's.

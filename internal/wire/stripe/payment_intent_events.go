@@ -43,7 +43,10 @@ func (a *API) tellIntent(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 	case event.Authorized:
 		return a.intentAuthorized(t, i)
 	case event.Captured:
-		return a.intentCaptured(t, i, f)
+		if err := a.intentCaptured(t, i, f); err != nil || p.Agreement == "" {
+			return err
+		}
+		return a.endSingleUse(t, p.Agreement)
 	case event.Declined, event.CaptureDeclined:
 		return a.intentFailed(t, i, failureOf(p.Method, p.Attempt.Reason))
 	case event.Expired:

@@ -154,3 +154,44 @@ func TestCaptureOfAnIntentsCharge(t *testing.T) {
 		t.Errorf("%v; %v", e, got)
 	}
 }
+
+// TestSingleUseMandate: a permission for one payment covers one, of no more than
+// was agreed and in its currency; a debit that fails does not use it up.
+func TestSingleUseMandate(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		customer := w.must(w.post("/v1/customers"))["id"].(string)
+		s := w.must(w.post("/v1/setup_intents", "payment_method_types[]", "alipay", "customer", customer, "single_use[amount]", "1000", "single_use[currency]", "eur"))
+		w.decideAt(page(w.must(w.confirmSetup(s, alipayData...))), "authorize")
+		s = w.must(w.get("/v1/setup_intents/" + s["id"].(string)))
+		mandate := "/v1/mandates/" + s["single_use_mandate"].(string)
+		debit := func(amount, currency string, more ...string) response {
+			return w.post("/v1/payment_intents", append([]string{"amount", amount, "currency", currency, "customer", customer, "payment_method", s["payment_method"].(string),
+				"payment_method_types[]", "alipay", "off_session", "true", "confirm", "true"}, more...)...)
+		}
+		w.fails(debit("1001", "eur"), 400, "payment_intent_mandate_invalid", "amount")
+		w.fails(debit("1000", "usd"), 400, "payment_intent_mandate_invalid", "amount")
+		w.fails(debit("1000", "eur", "metadata[ducat_scenario]", "insufficient_funds"), 402, "payment_method_provider_decline", "")
+		if got := w.must(w.get(mandate)); got["status"] != "active" || got["type"] != "single_use" {
+			t.Errorf("after a debit that failed: %v", got)
+		}
+		w.control("POST", "script", `{"rules": [{"on": "authorize", "do": "pending", "delay_seconds": 60}]}`)
+		waiting := w.must(debit("900", "eur"))
+		if waiting["status"] != "processing" {
+			t.Fatalf("%v", waiting["status"])
+		}
+		w.fails(debit("100", "eur"), 400, "payment_intent_mandate_invalid", "payment_method")
+		w.advance(time.Minute)
+		if got := w.read(waiting); got["status"] != "succeeded" {
+			t.Fatalf("%v", got["status"])
+		}
+		w.fails(debit("100", "eur"), 400, "payment_intent_mandate_invalid", "payment_method")
+		last := w.must(w.get("/v1/events", "limit", "1"))["data"].([]any)[0].(object)
+		if got := w.must(w.get(mandate)); got["status"] != "inactive" || last["type"] != "mandate.updated" || last["data"].(object)["previous_attributes"].(object)["status"] != "active" {
+			t.Errorf("used: %v, told by %v", got, last)
+		}
+		if n := len(w.must(w.get("/v1/payment_intents"))["data"].([]any)); n != 2 {
+			t.Errorf("%d intents, want the failed one and the paid one", n)
+		}
+	})
+}

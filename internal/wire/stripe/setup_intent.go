@@ -96,7 +96,7 @@ var setupConfirmParams = []string{
 }
 
 // setupConfirmOnly can only be sent by a creation that confirms.
-var setupConfirmOnly = []string{"confirmation_token", "mandate_data", "return_url", "single_use"}
+var setupConfirmOnly = []string{"confirmation_token", "mandate_data", "return_url"}
 
 // decode merges what creation and update have in common.
 func (b *setupBody) decode(p form.Value) error {
