@@ -166,19 +166,28 @@ func (a *API) directly(t *engine.Tx, r *request) (opening, error) {
 
 func approve() []rail.Rule { return []rail.Rule{{On: "authorize", Do: "approve"}} }
 
-// debited reads the account a direct debit is about; the last digits of the
-// test accounts say how it ends.
+// debited reads the account a direct debit is about.
 func debited(r *request) (opening, error) {
 	iban, err := short("gateway_info.account_id", r.info.First("account_id", "account_holder_iban"))
 	if err != nil {
 		return opening{}, err
 	}
-	iban = strings.ReplaceAll(iban, " ", "")
+	holder, err := short("gateway_info.account_holder_name", r.info.Get("account_holder_name"))
+	if err != nil {
+		return opening{}, err
+	}
+	op, err := debitedFrom(strings.ReplaceAll(iban, " ", ""))
+	op.holder = holder
+	return op, err
+}
+
+// debitedFrom is what a direct debit of an account comes to: the last digits of the
+// test accounts say it.
+func debitedFrom(iban string) (opening, error) {
 	if len(iban) < 15 {
 		return opening{}, refusef(codeMissing, "gateway_info.account_id")
 	}
-	holder, err := short("gateway_info.account_holder_name", r.info.Get("account_holder_name"))
-	op := opening{account: masked(iban), holder: holder}
+	op := opening{account: masked(iban)}
 	const two, three = 120, 180
 	switch {
 	case strings.HasSuffix(iban, "02"):
@@ -190,7 +199,7 @@ func debited(r *request) (opening, error) {
 	default:
 		op.rules = []rail.Rule{{On: "authorize", Do: "pending", DelaySeconds: two}}
 	}
-	return op, err
+	return op, nil
 }
 
 // masked shows the end of an account's number (reference §12.6).

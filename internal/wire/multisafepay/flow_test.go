@@ -159,6 +159,67 @@ func TestScenarios(t *testing.T) {
 	})
 }
 
+// TestTypedData: numbers that are typed on the test platform's page come to what
+// the published test data say (reference §11.1).
+func TestTypedData(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		for i, c := range []struct {
+			gateway, field, number, at string // at: when it was typed
+			after                      time.Duration
+			then                       string
+		}{
+			{"VISA", "card_number", "4111 1111 1111 1111", "completed/completed", 0, ""},
+			{"CREDITCARD", "card_number", "4012001038488884", "declined/declined", 0, ""},
+			{"VISA", "card_number", "4462000000000003", "uncleared/uncleared", 3 * time.Minute, "completed/completed"},
+			{"AMEX", "card_number", "378734493671000", "uncleared/uncleared", 3 * time.Minute, "void/void"},
+			{"MISTERCASH", "card_number", "67034500054620008", "completed/completed", 0, ""},
+			{"MISTERCASH", "card_number", "67039902990000045", "declined/declined", 0, ""},
+			{"BANKTRANS", "iban", "NL87 ABNA 0000 0000 01", "initialized/initialized", 2 * time.Minute, "completed/completed"},
+			{"BANKTRANS", "iban", "NL87ABNA0000000002", "initialized/initialized", 2 * time.Minute, "expired/expired"},
+			{"BANKTRANS", "iban", "NL87ABNA0000000004", "initialized/initialized", 2 * time.Minute, "declined/declined"},
+			{"BANKTRANS", "iban", "NL02RABO0123456789", "initialized/initialized", 5 * 24 * time.Hour, "expired/expired"},
+			{"DIRDEB", "iban", "NL87ABNA0000000001", "initialized/initialized", 2 * time.Minute, "completed/completed"},
+			{"DIRDEB", "iban", "NL87ABNA0000000003", "initialized/initialized", 2 * time.Minute, "uncleared/uncleared"},
+			{"DIRDEB", "iban", "NL87ABNA0000000004", "initialized/initialized", 3 * time.Minute, "declined/declined"},
+		} {
+			id := fmt.Sprint("typed-", i)
+			o := w.create(object{"order_id": id, "gateway": c.gateway})
+			wallet := w.choose(o["payment_url"].(string), c.gateway)
+			if page := w.page(200, wallet); !strings.Contains(page, `name="`+c.field+`"`) {
+				t.Errorf("%s asks for no %s", c.gateway, c.field)
+			}
+			for _, bad := range []string{"12", "x", strings.Repeat("9", 40)} {
+				if r := w.submit(wallet, c.field, bad, "scenario", "completed"); r.status != 400 && !(c.field == "iban" && len(bad) > 15) {
+					t.Errorf("%s %q: %d", c.gateway, bad, r.status)
+				}
+				if c.field == "iban" {
+					break
+				}
+			}
+			r := w.submit(wallet, c.field, c.number, "scenario", "cancelled")
+			status := func() string { o := w.order(id); return fmt.Sprintf("%v/%v", o["status"], o["financial_status"]) }
+			if r.status != 303 || status() != c.at {
+				t.Errorf("%s %s: %d, %s, want %s", c.gateway, c.number, r.status, status(), c.at)
+			}
+			if strings.HasPrefix(c.at, "declined") != strings.HasPrefix(r.header.Get("Location"), failure) {
+				t.Errorf("%s %s: to %s", c.gateway, c.number, r.header.Get("Location"))
+			}
+			if c.after > 0 {
+				if w.advance(c.after); status() != c.then {
+					t.Errorf("%s %s after %v: %s, want %s", c.gateway, c.number, c.after, status(), c.then)
+				}
+			}
+		}
+		if d := w.order("typed-0")["payment_details"].(object); d["last4"] != "1111" {
+			t.Errorf("card %v", d)
+		}
+		if d := w.order("typed-6")["payment_details"].(object); d["account_id"] != "*** 0001" {
+			t.Errorf("account %v", d)
+		}
+	})
+}
+
 // TestQR: an order that is paid by scanning a code has the code's address, and can
 // be cancelled until it is paid (reference §3.7, §3.9, §5).
 func TestQR(t *testing.T) {

@@ -79,6 +79,7 @@ type screen struct {
 	All         string // link to all methods, "" on the page that has them
 	Cancel      bool
 	Scenarios   []scenario
+	Data        *testData // what can be typed instead of choosing a scenario
 	Note        string
 	To          string // where the payer goes on
 	Close       bool   // the window closes itself
@@ -386,8 +387,9 @@ func (a *API) showWallet(w http.ResponseWriter, r *http.Request) {
 		s = v.screen(l, &o)
 		g, _ := findGateway(tx.Gateway)
 		s.Title, s.Note = "Test platform", g.Name
+		s.Data = dataOf(g)
 		if tx.Challenge != nil {
-			s.Note, offered = g.Name+", 3-D Secure", challenges
+			s.Note, offered, s.Data = g.Name+", 3-D Secure", challenges, nil
 		}
 		if status, _, err = v.transactionStatuses(row, tx); err != nil {
 			return err
@@ -448,7 +450,7 @@ func (a *API) decideWallet(w http.ResponseWriter, r *http.Request) {
 				if err := t.Void(p); err != nil {
 					return err
 				}
-			} else if err := a.decide(t, row, tx, orderRow, p, r.PostForm.Get("scenario")); err != nil {
+			} else if err := a.decide(t, row, tx, orderRow, p, r.PostForm); err != nil {
 				return err
 			}
 		}
@@ -471,13 +473,17 @@ func (a *API) decideWallet(w http.ResponseWriter, r *http.Request) {
 
 // decide applies a scenario to a payment that waits for its payer. What the
 // control API scripted for the key goes before an ordinary approval.
-func (a *API) decide(t *engine.Tx, row resource.Row, tx transaction, orderRow resource.Row, p *payment.Payment, scenario string) error {
+func (a *API) decide(t *engine.Tx, row resource.Row, tx transaction, orderRow resource.Row, p *payment.Payment, posted url.Values) error {
+	scenario := posted.Get("scenario")
 	approve := func(rule rail.Rule) error {
 		rule.On = "approve"
 		return t.DecidePayment(p.ID, rail.Approve, rule)
 	}
 	if tx.Challenge != nil {
 		return a.decideChallenge(t, row, tx, orderRow, p, scenario, approve)
+	}
+	if d := dataOf(tx.gateway()); d != nil && posted.Get(d.Name) != "" {
+		return a.decideByData(t, row, tx, posted.Get(d.Name), approve)
 	}
 	switch scenario {
 	case "completed":
@@ -542,15 +548,20 @@ func (a *API) decideChallenge(t *engine.Tx, row resource.Row, tx transaction, or
 	if err := approve(verdict.rule()); err != nil || !verdict.Review {
 		return err
 	}
-	fresh, err := t.Resource(kindOrder, orderRow.ID)
+	return a.lookedAt(t, orderRow.ID)
+}
+
+// lookedAt tells of an order that is under review from now on.
+func (a *API) lookedAt(t *engine.Tx, id string) error {
+	row, err := t.Resource(kindOrder, id)
 	if err != nil {
 		return err
 	}
-	o, err := orderOf(fresh)
+	o, err := orderOf(row)
 	if err != nil {
 		return err
 	}
-	return a.changed(t, &fresh, &o, false)
+	return a.changed(t, &row, &o, false)
 }
 
 // scripted reports whether instructions in force say something about a step.

@@ -14,7 +14,7 @@ func TestPages(t *testing.T) {
 	plain := screen{L: english, Title: english.PayTitle, Merchant: "Tea shop", Amount: "€10.00", Description: "Test order description", Methods: []gateway{alipay}, All: "?lang=en_US&methods=all"}
 	awkward := screen{
 		L: chinese, Title: `</title><script>alert(1)</script>`, Merchant: strings.Repeat("很长的名字", 20) + ` "><img src=x onerror=alert(1)>`, Amount: "¥1,099",
-		Description: "שלום <b>world</b> & co", Lines: []string{"<i>tea</i>", "茶"}, Methods: gateways[:3], Choose: true, Scenarios: scenarios, To: "https://shop.example/r?a=1&transactionid=x#y", Note: "<u>note</u>",
+		Description: "שלום <b>world</b> & co", Lines: []string{"<i>tea</i>", "茶"}, Methods: gateways[:3], Choose: true, Scenarios: scenarios, Data: cardData, To: "https://shop.example/r?a=1&transactionid=x#y", Note: "<u>note</u>",
 	}
 	for name, s := range map[string]screen{"plain": plain, "awkward": awkward} {
 		for _, page := range []string{"session.html", "wallet.html", "notice.html", "close.html"} {

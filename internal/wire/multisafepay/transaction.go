@@ -60,6 +60,12 @@ type transaction struct {
 	Challenge   *verdict  `json:"challenge,omitempty"` // what a card comes to once its holder is authenticated
 }
 
+// gateway is the transaction's.
+func (tx transaction) gateway() gateway {
+	g, _ := findGateway(tx.Gateway)
+	return g
+}
+
 // plastic is what is kept of a card.
 type plastic struct {
 	Last4  string `json:"last4"`
@@ -127,7 +133,7 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 	}
 	if op.doubts > 0 {
 		tx.ReviewAt = t.At.Add(op.doubts)
-		if err := t.Job("order:review:"+row.ID, JobOrder, tx.ReviewAt, orderPayload{row.ID}); err != nil {
+		if err := t.Job("order:review:"+psp, JobOrder, tx.ReviewAt, orderPayload{row.ID}); err != nil {
 			return nil, err
 		}
 	}
