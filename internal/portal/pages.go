@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"fmt"
 	"html/template"
 	"net/http"
 	"path"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/store"
 )
 
@@ -40,7 +40,7 @@ func parsePages(o Options) map[string]*template.Template {
 	for _, name := range []string{"sign-in", "payments", "payment", "settings", "balance", "problem"} {
 		pages[name] = template.Must(template.New("layout.html").Funcs(template.FuncMap{
 			"mark": o.Mark, "style": func() string { return o.Style }, "own": func() string { return Root + "/assets/portal.css?v=" + styleVersion },
-			"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) }, "money": amounts, "words": words,
+			"iso": func(t time.Time) string { return t.UTC().Format(time.RFC3339) }, "money": amounts, "words": disputeWords,
 		}).ParseFS(templateFiles, "templates/layout.html", "templates/"+name+".html"))
 	}
 	return pages
@@ -129,8 +129,14 @@ func amounts(a money.Amount) string {
 	return text + " " + string(a.Currency)
 }
 
-// words writes a state as people would.
-func words(state fmt.Stringer) string { return strings.ReplaceAll(state.String(), "_", " ") }
+// disputeWords says where a dispute stands, under a heading that says which of the
+// two it is.
+func disputeWords(s payment.DisputeState) string {
+	if s == payment.InquiryOpen {
+		return payment.DisputeOpen.String()
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(s.String(), "inquiry_"), "_", " ")
+}
 
 func (v *visit) home() error {
 	http.Redirect(v.w, v.r, Root+"/payments", http.StatusSeeOther)

@@ -172,27 +172,15 @@ func (v *visit) line(r store.Reader, p *payment.Payment, s standing) (line, erro
 // idMax bounds an id that is asked for.
 const idMax = 255
 
-// find goes to the payment an id means: ours, or any that a dialect knows.
+// find goes to the payment an id means: ours, that of its refund or dispute, or any
+// that a dialect knows.
 func (v *visit) find(id string) error {
 	found := ""
-	if err := v.view(func(r store.Reader, _ merchant.Merchant, _ time.Time) error {
-		if len(id) > idMax {
-			return nil
+	if err := v.view(func(r store.Reader, _ merchant.Merchant, _ time.Time) (err error) {
+		if len(id) <= idMax {
+			found, err = v.paymentOf(r, id)
 		}
-		p, err := r.Payment(id)
-		if err == nil {
-			found = p.ID
-		}
-		for _, f := range v.Fronts {
-			if found != "" {
-				return nil
-			}
-			found, err = f.PaymentOf(r, id)
-			if err != nil && !errors.Is(err, store.ErrNotFound) && fault.KindOf(err) == fault.Internal {
-				return err
-			}
-		}
-		return nil
+		return err
 	}); err != nil {
 		return err
 	}
@@ -201,4 +189,26 @@ func (v *visit) find(id string) error {
 	}
 	http.Redirect(v.w, v.r, Root+"/payments/"+url.PathEscape(found), http.StatusSeeOther)
 	return nil
+}
+
+// paymentOf returns "" if nobody knows the id.
+func (v *visit) paymentOf(r store.Reader, id string) (string, error) {
+	asks := []func() (string, error){
+		func() (string, error) { p, err := r.Payment(id); return p.ID, err },
+		func() (string, error) { f, err := r.Refund(id); return f.Payment, err },
+		func() (string, error) { d, err := r.Dispute(id); return d.Payment, err },
+	}
+	for _, f := range v.Fronts {
+		asks = append(asks, func() (string, error) { return f.PaymentOf(r, id) })
+	}
+	for _, ask := range asks {
+		found, err := ask()
+		if err == nil && found != "" {
+			return found, nil
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) && fault.KindOf(err) == fault.Internal {
+			return "", err
+		}
+	}
+	return "", nil
 }

@@ -142,7 +142,12 @@ func TestFind(t *testing.T) {
 		intent, id := w.paid()
 		charge := w.api("GET", "/v1/payment_intents/"+intent)["latest_charge"].(string)
 		v := w.signedIn()
-		for _, name := range []string{id, intent, charge} {
+		v.refund(id, "1")
+		refund := w.api("GET", "/v1/refunds?payment_intent="+intent)["data"].([]any)[0].(object)["id"].(string)
+		w.control("disputes", `{"id":"`+intent+`","reason":"product_not_received"}`)
+		stored, _ := w.stored(id)
+		dispute := w.api("GET", "/v1/disputes")["data"].([]any)[0].(object)["id"].(string)
+		for _, name := range []string{id, intent, charge, refund, dispute, stored.Dispute()} {
 			if p := v.Get("/portal/payments?find=" + name); p.Path != "/portal/payments/"+id || p.Status != http.StatusOK {
 				t.Errorf("%s leads to %s: %s", name, p.Path, p.Said())
 			}
@@ -307,6 +312,50 @@ func TestRefund(t *testing.T) {
 		w.api("POST", "/v1/payment_intents/"+held+"/cancel")
 		w.advance(181 * 24 * time.Hour)
 		refuses(old, "The refund window of 180 days has passed")
+	})
+}
+
+// TestRefundAtOnce: of two posts of the same form at the same instant, one refunds.
+func TestRefundAtOnce(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		intent, id := w.paid()
+		v := w.signedIn()
+		at := "/portal/payments/" + id
+		page := v.Get(at)
+		const posts = 4
+		answers := make(chan wiretest.Page, posts)
+		for range posts {
+			go func() { answers <- v.Post(page, at+"/refund", "amount", "10") }()
+		}
+		counts := map[int]int{}
+		for range posts {
+			counts[(<-answers).Status]++
+		}
+		if counts[http.StatusOK] != 1 || counts[http.StatusConflict] != posts-1 {
+			t.Errorf("answers by status: %v", counts)
+		}
+		if n := len(w.api("GET", "/v1/refunds?payment_intent="+intent)["data"].([]any)); n != 1 {
+			t.Errorf("%d refunds, want 1", n)
+		}
+	})
+}
+
+// TestInquiry: a bank's question about a payment withdraws nothing and keeps nobody
+// from refunding.
+func TestInquiry(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		pi := w.api("POST", "/v1/payment_intents", "amount", "2000", "currency", "usd", "payment_method_types[]", "card", "payment_method", "pm_card_createDisputeInquiry", "confirm", "true")
+		w.advance(time.Minute)
+		v := w.signedIn()
+		page := v.Get("/portal/payments?find=" + pi["id"].(string))
+		if !page.Has("Card Paid", "Inquiry open", "Inquiry about $20.00 USD opened", "$20.00 USD can be refunded") {
+			t.Errorf("%s", page.Said())
+		}
+		if p := v.refund(strings.TrimPrefix(page.Path, "/portal/payments/"), "20.00"); !p.Has("on its way", "Refunded") {
+			t.Errorf("%d %s", p.Status, p.Said())
+		}
 	})
 }
 

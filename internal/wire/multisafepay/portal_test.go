@@ -55,3 +55,33 @@ func TestPortal(t *testing.T) {
 		}
 	})
 }
+
+// TestPortalParts: a payment captured in parts shows each of them, and what was
+// captured can be refunded while the rest is held.
+func TestPortalParts(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		w.create(object{
+			"type": "direct", "order_id": "parts", "gateway": "VISA", "capture": "manual",
+			"gateway_info": object{"card_number": "4111111111111111", "card_expiry_date": "3012", "card_cvc": "123"},
+		})
+		w.must(w.post("orders/parts/capture", `{"amount":300,"new_order_id":"parts-1","description":"First parcel"}`))
+		w.must(w.post("orders/parts/capture", `{"amount":200,"new_order_id":"parts-2"}`))
+		v := w.Visitor(t)
+		v.SignIn(w.key)
+		page := v.Get("/portal/payments?find=parts")
+		if !page.Has("Partly captured", "Captured €5.00 EUR", "€5.00 EUR can be refunded", "€3.00 EUR hold", "€2.00 EUR hold") {
+			t.Errorf("%d %s", page.Status, page.Said())
+		}
+		if p := v.Post(page, page.Path+"/refund", "amount", "1"); p.Status != http.StatusOK || !p.Has("on its way", "€4.00 EUR can be refunded") {
+			t.Errorf("%d %s", p.Status, p.Said())
+		}
+		if p := v.Post(v.Get(page.Path), page.Path+"/refund", "amount", "4.01"); p.Status != http.StatusBadRequest {
+			t.Errorf("more than was captured: %d %s", p.Status, p.Said())
+		}
+		w.must(w.post("orders/parts/capture", `{"amount":500}`))
+		if p := v.Get(page.Path); !p.Has("Partly refunded", "Captured €10.00 EUR", "€9.00 EUR can be refunded") {
+			t.Errorf("%s", p.Said())
+		}
+	})
+}
