@@ -77,6 +77,7 @@ func New(e *engine.Engine, w *engine.Worlds, c Config, log *slog.Logger) *API {
 type endpoint struct {
 	method, path string
 	public       bool     // a publishable key may call it
+	publicUntil  string   // or could, before this version
 	params       []string // top-level parameters it knows, beside expand
 	object       string   // what it answers with; decides what may be expanded
 	list         bool
@@ -230,7 +231,7 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 		if err := c.ephemerally(ep); err != nil {
 			return engine.Reply{}, err
 		}
-	} else if c.principal.public && !ep.public {
+	} else if c.principal.public && !ep.public && (ep.publicUntil == "" || since(c.version, ep.publicUntil)) {
 		return engine.Reply{}, &wireError{status: 401, code: "secret_key_required", message: "This API call cannot be made with a publishable API key. Please use a secret API key. You can find a list of your API keys at https://dashboard.stripe.com/account/apikeys."}
 	}
 	if err := c.permitted(ep); err != nil {

@@ -411,3 +411,22 @@ func TestPublishableKeyIsKeptOut(t *testing.T) {
 		}
 	}
 }
+
+// TestTokensAreSecret: a publishable key could retrieve the tokens it made until
+// 2014-10-07, and never saw a fingerprint (stripe-platform §1.3).
+func TestTokensAreSecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tok := w.must(w.public().post("/v1/tokens", "card[number]", "4242424242424242", "card[exp_month]", "12", "card[exp_year]", "2034"))
+	path := "/v1/tokens/" + tok["id"].(string)
+	if r := w.public().get(path); r.status != 401 || r.err()["code"] != "secret_key_required" {
+		t.Errorf("publishable key: %d %s", r.status, r.body)
+	}
+	old := w.must(w.public().do("GET", path, map[string]string{"Stripe-Version": "2014-09-08"}))
+	if old["id"] != tok["id"] || old["card"].(object)["fingerprint"] != nil {
+		t.Errorf("before 2014-10-07: %v", old)
+	}
+	if got := w.must(w.get(path)); got["card"].(object)["fingerprint"] == nil {
+		t.Errorf("secret key: %v", got)
+	}
+}

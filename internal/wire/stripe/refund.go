@@ -166,7 +166,13 @@ func (c *call) refundedCharge(t *engine.Tx, status int, chargeID, intentID strin
 		if err != nil {
 			return resource.Row{}, chargeBody{}, err
 		}
-		if i.body.LatestCharge == "" || chargeID != "" && chargeID != i.body.LatestCharge {
+		if chargeID != "" && chargeID != i.body.LatestCharge {
+			if _, err := c.chargeRow(t, status, "charge", chargeID); err != nil {
+				return resource.Row{}, chargeBody{}, err
+			}
+			return resource.Row{}, chargeBody{}, invalid("", "charge", "The charge %s is not the one that PaymentIntent %s succeeded with.", chargeID, intentID).kept()
+		}
+		if i.body.LatestCharge == "" {
 			return resource.Row{}, chargeBody{}, invalid("", "payment_intent", "This PaymentIntent (%s) does not have a successful charge to refund.", intentID).kept()
 		}
 		chargeID = i.body.LatestCharge
@@ -466,6 +472,9 @@ func (a *API) refundCreated(t *engine.Tx, p *payment.Payment, r *payment.Refund)
 		return err
 	}
 	description := "REFUND FOR PAYMENT"
+	if p.Method == "card" {
+		description = "REFUND FOR CHARGE"
+	}
 	if cb.Description != "" {
 		description += " (" + cb.Description + ")"
 	}

@@ -206,3 +206,20 @@ func TestDisputeFeeKept(t *testing.T) {
 		}
 	})
 }
+
+// TestRefundParents: a charge and a PaymentIntent that are both named have to
+// belong together (stripe-platform §12.1); a card's refund says so on the balance.
+func TestRefundParents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	charge, other := w.paidBy("pm_card_visa"), w.paidBy("pm_card_visa")
+	id, intent := charge["id"].(string), charge["payment_intent"].(string)
+	if r := w.post("/v1/refunds", "charge", other["id"].(string), "payment_intent", intent); r.status != 400 || r.err()["param"] != "charge" || !strings.Contains(r.err()["message"].(string), intent) {
+		t.Errorf("another's charge: %d %s", r.status, r.body)
+	}
+	if r := w.post("/v1/refunds", "charge", "ch_none", "payment_intent", intent); r.status != 400 || r.err()["message"] != "No such charge: 'ch_none'" {
+		t.Errorf("no charge: %d %s", r.status, r.body)
+	}
+	re := w.must(w.post("/v1/refunds", "charge", id, "payment_intent", intent, "amount", "100", "expand[]", "balance_transaction"))
+	w.has(re["balance_transaction"].(object), object{"description": "REFUND FOR CHARGE", "amount": -100})
+}

@@ -69,7 +69,7 @@ func (a *API) endpoints() []endpoint {
 		{method: "POST", path: "/v1/payment_method_configurations/{id}", object: "payment_method_configuration", params: append([]string{"active", "name"}, configurationTypes...), write: updateConfiguration},
 
 		{method: "POST", path: "/v1/tokens", public: true, object: "token", params: []string{"account", "bank_account", "card", "customer", "cvc_update", "person", "pii"}, write: createToken},
-		{method: "GET", path: "/v1/tokens/{id}", public: true, object: "token", read: retrieveToken},
+		{method: "GET", path: "/v1/tokens/{id}", publicUntil: versionSecretTokens, object: "token", read: retrieveToken},
 		{method: "POST", path: "/v1/confirmation_tokens", public: true, object: "confirmation_token", params: append([]string{"client_context", "mandate_data", "metadata", "use_stripe_sdk"}, confirmationTokenParams...), write: createConfirmationToken},
 		{method: "GET", path: "/v1/confirmation_tokens/{id}", object: "confirmation_token", read: retrieveConfirmationToken},
 		{method: "POST", path: "/v1/test_helpers/confirmation_tokens", object: "confirmation_token", params: confirmationTokenParams, write: createConfirmationToken},

@@ -35,6 +35,7 @@ const (
 	versionDispute           = "2012-11-07" // charge.dispute beside charge.disputed
 	versionTransactionFees   = "2013-08-13" // fees are told by the balance transaction, not by the charge
 	versionNoCount           = "2014-03-28" // lists lose count
+	versionSecretTokens      = "2014-10-07" // a publishable key cannot retrieve tokens
 	versionTransactionSource = "2015-08-19" // a refund's or dispute's balance transaction names it, not the charge
 	versionKeyParameters     = "2015-09-03" // a key used with other parameters is an error
 	versionAllFunding        = "2015-09-23" // the list of charges has more than cards
