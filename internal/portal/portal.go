@@ -22,6 +22,7 @@ import (
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/reqlog"
 	"github.com/ducatpay/ducat/internal/store"
 )
 
@@ -157,12 +158,18 @@ type visit struct {
 
 // view runs fn on a snapshot of the account's data.
 func (v *visit) view(fn func(r store.Reader, m merchant.Merchant, at time.Time) error) error {
-	return v.Engine.View(v.r.Context(), v.merchant, fn)
+	return v.Engine.View(v.r.Context(), v.merchant, func(r store.Reader, m merchant.Merchant, at time.Time) error {
+		reqlog.From(v.r.Context()).Account = m.Account
+		return fn(r, m, at)
+	})
 }
 
 // update runs fn in a transaction of the account.
 func (v *visit) update(fn func(t *engine.Tx) error) error {
-	return v.Engine.Update(v.r.Context(), v.merchant, engine.Cause{}, fn)
+	return v.Engine.Update(v.r.Context(), v.merchant, engine.Cause{}, func(t *engine.Tx) error {
+		reqlog.From(v.r.Context()).Account = t.Who.Account
+		return fn(t)
+	})
 }
 
 // front is the dialect that owns a payment.
@@ -229,6 +236,7 @@ func statusOf(err error) int {
 
 // wordsOf is what an error says to people; an outage's cause is for the log.
 func (h *handler) wordsOf(r *http.Request, err error) string {
+	reqlog.From(r.Context()).ErrorCode = fault.CodeOf(err)
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind != fault.Internal {
 		return f.Message
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/portal"
+	"github.com/ducatpay/ducat/internal/reqlog"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
@@ -87,7 +88,7 @@ func TestKeysAreNotKept(t *testing.T) {
 	}
 	for name, h := range map[string]http.Handler{
 		"TLS here":      w.Handler,
-		"TLS before us": portal.New(portal.Options{Engine: w.Engine, Fronts: []portal.Front{w.Stripe}, Secure: true, Log: slog.Default(), Mark: func(string) string { return "" }}),
+		"TLS before us": w.behindTLS(),
 	} {
 		r := httptest.NewRequest("GET", "/portal/sign-in", nil)
 		if name == "TLS here" {
@@ -101,6 +102,29 @@ func TestKeysAreNotKept(t *testing.T) {
 	}
 	if again := w.cookies(); again[0].Value == cookies[0].Value {
 		t.Error("two sessions have the same cookie")
+	}
+}
+
+// behindTLS is the portal of a server whose public address is one of TLS.
+func (w *world) behindTLS() http.Handler {
+	return portal.New(portal.Options{Engine: w.Engine, Fronts: []portal.Front{w.Stripe}, Secure: true, Log: slog.Default(), Mark: func(string) string { return "" }})
+}
+
+// TestRequestsAreLogged: the request log says whose account was looked at, and why
+// something was refused.
+func TestRequestsAreLogged(t *testing.T) {
+	t.Parallel()
+	w := worldOn(t, wiretest.NewSQLite(t))
+	cookie := w.cookies()[0]
+	_, account := w.Control(t, bearer(w.key), "GET", "account", "")
+	for path, code := range map[string]string{"/portal/payments": "", "/portal/payments?find=x": "no_payment", "/portal/balance?from=x": "bad_period"} {
+		var record reqlog.Record
+		r := httptest.NewRequest("GET", path, nil)
+		r.AddCookie(cookie)
+		w.behindTLS().ServeHTTP(httptest.NewRecorder(), r.WithContext(reqlog.With(r.Context(), &record)))
+		if record.Account != account["account"] || record.ErrorCode != code {
+			t.Errorf("%s: %+v", path, record)
+		}
 	}
 }
 
