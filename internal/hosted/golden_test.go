@@ -3,19 +3,18 @@ package hosted_test
 import (
 	"flag"
 	"fmt"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ducatpay/ducat/internal/browsertest"
 	"github.com/ducatpay/ducat/internal/hosted"
 )
 
@@ -172,13 +171,13 @@ func TestContrast(t *testing.T) {
 			{"ink", "hover", 7}, {"fail", "card", 4.5}, {"fail", "fail-wash", 4.5}, {"ribbon-ink", "ribbon", 7},
 			{"edge", "card", 3},
 		} {
-			if got := contrast(t, c[pair.ink], c[pair.ground]); got < pair.min {
+			if got := browsertest.Contrast(t, c[pair.ink], c[pair.ground]); got < pair.min {
 				t.Errorf("%s: %s on %s is %.2f, want at least %.1f", scheme, pair.ink, pair.ground, got, pair.min)
 			}
 		}
 	}
 	for _, brand := range regexp.MustCompile(`--brand(?:-deep)?: (#[0-9a-f]{6})`).FindAllStringSubmatch(string(css), -1) {
-		if got := contrast(t, light["brand-ink"], brand[1]); got < 4.5 {
+		if got := browsertest.Contrast(t, light["brand-ink"], brand[1]); got < 4.5 {
 			t.Errorf("white on %s is %.2f, want at least 4.5", brand[1], got)
 		}
 	}
@@ -195,26 +194,4 @@ func colours(css string, base map[string]string) map[string]string {
 		found[m[1]] = m[2]
 	}
 	return found
-}
-
-func contrast(t *testing.T, a, b string) float64 {
-	t.Helper()
-	x, y := luminance(t, a), luminance(t, b)
-	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
-}
-
-func luminance(t *testing.T, hex string) float64 {
-	t.Helper()
-	n, err := strconv.ParseUint(strings.TrimPrefix(hex, "#"), 16, 32)
-	if err != nil {
-		t.Fatalf("colour %q: %v", hex, err)
-	}
-	channel := func(shift uint) float64 {
-		c := float64(n>>shift&0xff) / 255
-		if c <= 0.04045 {
-			return c / 12.92
-		}
-		return math.Pow((c+0.055)/1.055, 2.4)
-	}
-	return 0.2126*channel(16) + 0.7152*channel(8) + 0.0722*channel(0)
 }

@@ -2,7 +2,6 @@ package portal_test
 
 import (
 	"maps"
-	"math"
 	"net/http"
 	"os"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/browsertest"
 	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
 
@@ -183,29 +183,9 @@ func TestContrast(t *testing.T) {
 			colour[m[1]] = m[2]
 		}
 		for ink, ground := range map[string]string{"good": "good-wash", "warn": "warn-wash", "ink": "calm-wash"} {
-			x, y := luminance(t, colour[ink]), luminance(t, colour[ground])
-			if got := (max(x, y) + 0.05) / (min(x, y) + 0.05); got < 4.5 {
+			if got := browsertest.Contrast(t, colour[ink], colour[ground]); got < 4.5 {
 				t.Errorf("%s: %s on %s is %.2f, want at least 4.5", scheme, ink, ground, got)
 			}
 		}
 	}
-}
-
-// luminance is the relative luminance of WCAG.
-func luminance(t *testing.T, hex string) float64 {
-	t.Helper()
-	n, err := strconv.ParseUint(strings.TrimPrefix(hex, "#"), 16, 32)
-	if err != nil {
-		t.Fatalf("colour %q: %v", hex, err)
-	}
-	sum := 0.0
-	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
-		c := float64(n>>(16-8*i)&0xff) / 255
-		if c <= 0.04045 {
-			sum += weight * c / 12.92
-			continue
-		}
-		sum += weight * math.Pow((c+0.055)/1.055, 2.4)
-	}
-	return sum
 }
