@@ -184,7 +184,7 @@ func (a *API) partTold(t *engine.Tx, f event.Fact, p *payment.Payment, tx *trans
 	o.Related = append(o.Related, psp)
 	if child.OrderID != o.OrderID {
 		own := order{
-			OrderID: child.OrderID, Type: typeCapture, Authorisation: tx.Order, Current: psp, Gateway: o.Gateway, Currency: o.Currency, Amount: child.Amount,
+			OrderID: child.OrderID, Type: typeCapture, Of: tx.Order, Current: psp, Gateway: o.Gateway, Currency: o.Currency, Amount: child.Amount,
 			Description: child.Description, Modified: t.At, Status: "completed", Financial: "completed",
 		}
 		if err := t.InsertResource(newRow(t, kindOrder, psp, p.ID, own, resource.Key{Name: "order_id", Value: own.OrderID})); err != nil {
@@ -278,41 +278,4 @@ func (a *API) shipPart(t *engine.Tx, row *resource.Row, o *order, amount int64) 
 	}
 	o.Shipped = amount == held
 	return a.capturePart(t, row, o, p, captureRequest{amount: amount, orderID: fmt.Sprintf("case-%s-%04d", row.ID, cases)})
-}
-
-// renderCapture is the order object of a partial capture: the order it belongs
-// to, over the part that was captured (reference §4.2, auth_order_id).
-func (v *view) renderCapture(row resource.Row, o *order) (value.Object, error) {
-	parent, err := v.Resource(kindOrder, o.Authorisation)
-	if err != nil {
-		return nil, err
-	}
-	authorised, err := orderOf(parent)
-	if err != nil {
-		return nil, err
-	}
-	out, err := v.renderOrder(parent, &authorised)
-	if err != nil {
-		return nil, err
-	}
-	for name, val := range (value.Object{
-		"amount": o.Amount, "amount_refunded": int64(0), "auth_order_id": authorised.OrderID, "completed": stamp(row.Created), "costs": []any{}, "created": stamp(row.Created),
-		"description": o.Description, "financial_status": "completed", "modified": stamp(o.Modified), "order_id": o.OrderID, "related_transactions": nil,
-		"status": "completed", "transaction_id": number(row.ID),
-	}) {
-		out[name] = val
-	}
-	if details, ok := out["payment_details"].(value.Object); ok {
-		for _, name := range []string{"capture", "capture_expiry", "capture_remain"} {
-			delete(details, name)
-		}
-	}
-	if methods, ok := out["payment_methods"].([]any); ok {
-		for _, m := range methods {
-			if m, ok := m.(value.Object); ok {
-				m["amount"], m["description"], m["status"] = o.Amount, o.Description, "completed"
-			}
-		}
-	}
-	return out, nil
 }

@@ -52,6 +52,14 @@ func TestRefunds(t *testing.T) {
 				t.Errorf("related %s is %v, want %v", k, child[k], want)
 			}
 		}
+		// The refund is an order of its own.
+		if own := w.is("r-1", "reserved", "reserved"); own["amount"] != 100.0 || own["transaction_id"] != got["refund_id"] || own["var1"] != "x" || own["description"] != "one cup" || own["completed"] != nil || own["auth_order_id"] != nil {
+			t.Errorf("refund as an order: %v", own)
+		}
+		if own := w.order(fmt.Sprintf("%.0f", got["refund_id"])); own["order_id"] != "r-1" {
+			t.Errorf("by its PSP id: %v", own["order_id"])
+		}
+		w.refused(w.post("orders", orderWith(object{"order_id": "r-1"})), 404, 1006)
 		// Pressed twice.
 		w.refused(w.post("orders/r/refunds", `{"currency":"EUR","amount":100}`), 404, 1034)
 		w.advance(5 * time.Minute)
@@ -88,8 +96,15 @@ func TestRefunds(t *testing.T) {
 		if len(list) != 3 || list[0].(object)["order_id"] != "r-1" || list[0].(object)["status"] != "completed" || list[1].(object)["status"] != "void" || list[2].(object)["status"] != "reserved" {
 			t.Errorf("list %v", list)
 		}
-		if got := statuses(w.notified(hook)); got != "completed/completed completed/completed"+strings.Repeat(" partial_refunded/completed", 4) {
+		told := map[any][]wiretest.Received{}
+		for _, n := range w.notified(hook) {
+			told[n.Object["order_id"]] = append(told[n.Object["order_id"]], n)
+		}
+		if got := statuses(told["r"]); got != "completed/completed completed/completed"+strings.Repeat(" partial_refunded/completed", 4) {
 			t.Errorf("notified %s", got)
+		}
+		if got := statuses(told["r-1"]); got != "reserved/reserved completed/completed" {
+			t.Errorf("notified of the refund %s", got)
 		}
 	})
 }

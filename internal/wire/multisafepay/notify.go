@@ -78,7 +78,7 @@ func (a *API) Prepare(r store.Reader, d store.Delivery, wall time.Time) (webhook
 	}
 	body := v.pretransaction(row, &o)
 	if !pre {
-		if body, err = v.renderOrder(row, &o); err != nil {
+		if body, err = v.object(row, &o); err != nil {
 			return call, false, err
 		}
 	}

@@ -33,9 +33,10 @@ const (
 	typeDirect   = "direct"
 	typeLink     = "paymentlink"
 	typeCheckout = "checkout"
-	// typeCapture is what we call an order that is a part of another's
-	// authorisation; nobody can ask for one.
+	// typeCapture and typeRefund are what we call orders that are a part of
+	// another's authorisation, or go back from it; nobody can ask for one.
 	typeCapture = "capture"
+	typeRefund  = "refund"
 )
 
 // Limits of what a merchant sends.
@@ -75,12 +76,11 @@ type order struct {
 	Manual      bool              `json:"manual,omitempty"` // authorise only
 	Model       string            `json:"model,omitempty"`  // recurring model
 	Splits      []split           `json:"splits,omitempty"`
-	// Authorisation is the id of the order's row of which this one is a part.
-	Authorisation string    `json:"authorisation,omitempty"`
-	Key           string    `json:"key"` // signs notifications
-	Session       string    `json:"session,omitempty"`
-	Until         time.Time `json:"until,omitzero"` // when the session ends
-	QR            int       `json:"qr,omitempty"`   // pixels of its QR code; 0 if it has none
+	Of          string            `json:"of,omitempty"` // id of the order's row of which this one is a part, or goes back from
+	Key         string            `json:"key"`          // signs notifications
+	Session     string            `json:"session,omitempty"`
+	Until       time.Time         `json:"until,omitzero"` // when the session ends
+	QR          int               `json:"qr,omitempty"`   // pixels of its QR code; 0 if it has none
 
 	Current   string            `json:"current,omitempty"` // PSP id of the current transaction
 	Started   int               `json:"started,omitempty"` // transactions begun

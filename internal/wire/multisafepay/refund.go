@@ -127,12 +127,38 @@ func (a *API) refund(t *engine.Tx, row resource.Row, o *order, q refundRequest) 
 			return err
 		}
 		o.Related = append(o.Related, psp)
-		return a.saveOrder(t, &row, o)
+		if err := a.saveOrder(t, &row, o); err != nil || child.OrderID == o.OrderID {
+			return err
+		}
+		return a.refundOrder(t, p, psp, child, o)
 	})
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Conflict {
 		return "", refusef(codeRefund, "%s", f.Message)
 	}
 	return psp, err
+}
+
+// refundOrder makes a refund with an id of its own an order, which can be fetched
+// and about which the merchant is notified (reference §6.2, §12.6). An id that is
+// used already stays with whose it is.
+func (a *API) refundOrder(t *engine.Tx, p *payment.Payment, psp string, child transaction, o *order) error {
+	_, err := a.unused(t, child.OrderID)
+	if _, used := errors.AsType[*wireError](err); used {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	own := order{
+		OrderID: child.OrderID, Type: typeRefund, Of: child.Order, Current: psp, Gateway: o.Gateway, Currency: o.Currency, Amount: child.Amount,
+		Description: child.Description, Options: options{Notification: o.Options.Notification, Post: o.Options.Post}, Key: o.Key, Modified: t.At,
+		Status: "reserved", Financial: "reserved",
+	}
+	row := newRow(t, kindOrder, psp, p.ID, own, resource.Key{Name: "order_id", Value: own.OrderID})
+	if err := t.InsertResource(row); err != nil {
+		return err
+	}
+	return a.notify(t, &row, &own, t.At)
 }
 
 // wanted is the amount to refund: what was asked for; for methods that are paid
@@ -235,7 +261,21 @@ func (a *API) refundDecided(t *engine.Tx, r *payment.Refund) error {
 		tx.Completed = t.At
 	}
 	row.Body = resource.Encode(tx)
-	return t.UpdateResource(row)
+	if err := t.UpdateResource(row); err != nil {
+		return err
+	}
+	own, err := t.Resource(kindOrder, row.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // it is known by the order's id
+	}
+	if err != nil {
+		return err
+	}
+	o, err := orderOf(own)
+	if err != nil {
+		return err
+	}
+	return a.changed(t, &own, &o, false)
 }
 
 // updateRefund answers PATCH /orders/{id}/refunds/{refund}: a refund that has

@@ -273,6 +273,68 @@ func (v *view) dispute(tx transaction) (value.Object, error) {
 	}, nil
 }
 
+// object is the order object of any order.
+func (v *view) object(row resource.Row, o *order) (value.Object, error) {
+	if o.Of == "" {
+		return v.renderOrder(row, o)
+	}
+	return v.renderDerived(row, o)
+}
+
+// renderDerived is the order object of a part of an authorisation, or of a refund:
+// the order it belongs to, over what was captured or goes back (reference §4.2,
+// §6.2).
+func (v *view) renderDerived(row resource.Row, o *order) (value.Object, error) {
+	parent, err := v.Resource(kindOrder, o.Of)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := orderOf(parent)
+	if err != nil {
+		return nil, err
+	}
+	out, err := v.renderOrder(parent, &whole)
+	if err != nil {
+		return nil, err
+	}
+	_, tx, err := transactionOf(v, o.Current)
+	if err != nil {
+		return nil, err
+	}
+	status, err := v.childStatus(tx)
+	if err != nil {
+		return nil, err
+	}
+	for name, val := range (value.Object{
+		"amount": tx.Amount, "amount_refunded": int64(0), "costs": []any{}, "created": stamp(row.Created), "description": tx.Description,
+		"financial_status": status, "modified": stamp(tx.Modified), "order_id": o.OrderID, "reason": "", "reason_code": "", "related_transactions": nil,
+		"status": status, "transaction_id": number(row.ID),
+	}) {
+		out[name] = val
+	}
+	if delete(out, "completed"); !tx.Completed.IsZero() {
+		out["completed"] = stamp(tx.Completed)
+	}
+	if tx.Type == txCapture {
+		out["auth_order_id"] = whole.OrderID
+	} else {
+		out["var1"], out["var2"], out["var3"] = nullable(tx.Vars[0]), nullable(tx.Vars[1]), nullable(tx.Vars[2])
+	}
+	if details, ok := out["payment_details"].(value.Object); ok {
+		for _, name := range []string{"capture", "capture_expiry", "capture_remain"} {
+			delete(details, name)
+		}
+	}
+	if methods, ok := out["payment_methods"].([]any); ok {
+		for _, m := range methods {
+			if m, ok := m.(value.Object); ok {
+				m["amount"], m["description"], m["status"] = tx.Amount, tx.Description, status
+			}
+		}
+	}
+	return out, nil
+}
+
 // pretransaction is the body of a notification about an order whose payer never
 // chose a method (reference §12.6).
 func (v *view) pretransaction(row resource.Row, o *order) value.Object {
@@ -292,11 +354,7 @@ func retrieveOrder(c *call) (any, error) {
 		if err != nil {
 			return err
 		}
-		if o.Type == typeCapture {
-			out, err = v.renderCapture(row, &o)
-			return err
-		}
-		if out, err = v.renderOrder(row, &o); err != nil {
+		if out, err = v.object(row, &o); err != nil {
 			return err
 		}
 		if o.hosted() && o.Current == "" {

@@ -226,8 +226,13 @@ func (v *view) current(o *order) (row resource.Row, tx transaction, p payment.Pa
 
 // statuses computes an order's two statuses.
 func (v *view) statuses(o *order) (status, financial string, err error) {
-	if o.Type == typeCapture {
-		return "completed", "completed", nil
+	if o.Of != "" {
+		_, tx, err := transactionOf(v, o.Current)
+		if err != nil {
+			return "", "", err
+		}
+		status, err = v.childStatus(tx)
+		return status, status, err
 	}
 	f, err := v.facts(o)
 	if err != nil {
@@ -280,14 +285,14 @@ func (v *view) paymentFacts(f facts, tx transaction, p payment.Payment) (facts, 
 	return f, nil
 }
 
-// orderRow is named, but for a part of an authorisation it finds the order whose
-// it is: what is asked of the one happens to the other.
+// orderRow is named, but for a part of an authorisation, or a refund, it finds the
+// order whose it is: what is asked of the one happens to the other.
 func (v *view) orderRow(name string) (resource.Row, order, error) {
 	row, o, err := v.named(name)
-	if err != nil || o.Authorisation == "" {
+	if err != nil || o.Of == "" {
 		return row, o, err
 	}
-	if row, err = v.Resource(kindOrder, o.Authorisation); err != nil {
+	if row, err = v.Resource(kindOrder, o.Of); err != nil {
 		return row, o, err
 	}
 	o, err = orderOf(row)
@@ -327,7 +332,11 @@ func (v *view) named(name string) (resource.Row, order, error) {
 		if err != nil {
 			return row, order{}, err
 		}
-		name = tx.Order
+		own, err := v.own(tx, name)
+		if err != nil {
+			return row, order{}, err
+		}
+		name = own
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return row, order{}, err
 	}
@@ -340,6 +349,18 @@ func (v *view) named(name string) (resource.Row, order, error) {
 	}
 	o, err := orderOf(row)
 	return row, o, err
+}
+
+// own is the order of a transaction: a part or a refund may be one of its own.
+func (v *view) own(tx transaction, psp string) (string, error) {
+	if tx.Type == txPayment {
+		return tx.Order, nil
+	}
+	_, err := v.Resource(kindOrder, psp)
+	if errors.Is(err, store.ErrNotFound) {
+		return tx.Order, nil
+	}
+	return psp, err
 }
 
 // siblingsMax is how many orders of one id are looked at, and reordersMax how
