@@ -1,6 +1,7 @@
 package stripe_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -186,6 +187,23 @@ func TestMobileIntents(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestMobileSavedCard: a saved card whose code is asked for again, which the
+// published document calls by a token only.
+func TestMobileSavedCard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	customer := w.must(w.post("/v1/customers"))["id"].(string)
+	saved := w.must(w.post("/v1/payment_methods/pm_card_visa/attach", "customer", customer))["id"].(string)
+	for name, headers := range map[string]map[string]string{"ios": ios, "android": android} {
+		pi := w.intent("customer", customer)
+		paid := w.must(w.public().do("POST", "/v1/payment_intents/"+pi["id"].(string)+"/confirm", headers, "client_secret", pi["client_secret"].(string),
+			"payment_method", saved, "payment_method_options[card][cvc]", "123", "use_stripe_sdk", "true", "return_url", "myapp://stripe-redirect"))
+		if options, _ := paid["payment_method_options"].(object); paid["status"] != "succeeded" || strings.Contains(fmt.Sprint(options), "123") {
+			t.Errorf("%s: %v", name, paid)
+		}
+	}
 }
 
 // TestMobileSession: what PaymentSheet asks first, on iOS and Android.

@@ -273,7 +273,7 @@ var (
 	ignoredOptions = map[string][]string{
 		"alipay": {"app_bundle_id", "app_version_key", "currency"}, // what iOS sends along
 		"card": {
-			"cvc_token", "installments", "mandate_options", "moto", "network", "request_extended_authorization", "request_incremental_authorization",
+			"cvc", "cvc_token", "installments", "mandate_options", "moto", "network", "request_extended_authorization", "request_incremental_authorization",
 			"request_multicapture", "request_overcapture", "require_cvc_recollection", "statement_descriptor_suffix_kana", "statement_descriptor_suffix_kanji", "three_d_secure",
 		}}
 )
