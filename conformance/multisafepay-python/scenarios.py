@@ -207,9 +207,14 @@ class Scenarios(Scenario):
         part = authorised()
         answer = self.world.orders.capture(part.order_id, CaptureOrderRequest(amount=10, new_order_id=f"{part.order_id}-1", new_order_status="completed"))
         self.assertEqual(answer.get_data().order_id, f"{part.order_id}-1")
+        answer = self.world.orders.capture(part.order_id, CaptureOrderRequest(amount=20, new_order_id=f"{part.order_id}-2", new_order_status="completed"))
+        self.assertEqual(answer.get_data().order_id, f"{part.order_id}-2")
+        self.assertEqual(self.get(f"{part.order_id}-2").amount, 20)
+        self.assertEqual(self.get(part.order_id).financial_status, "initialized")
         answer = self.world.sdk.get_capture_manager().capture_reservation_cancel(part.order_id, CaptureRequest(status="cancelled", reason="x"))
         self.assertTrue(answer.get_body_success())
         self.assertIsNotNone(answer.get_data())
+        self.assertEqual(self.get(part.order_id).financial_status, "completed")
 
     def test_recurring(self):
         reference = f"customer/{rand(6)}"

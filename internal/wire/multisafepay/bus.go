@@ -29,7 +29,9 @@ const (
 // WebSocket. An error it returns has not been answered.
 func (a *API) serveBus(w http.ResponseWriter, r *http.Request, session string, until time.Time) error {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		w.Header().Set("Upgrade", "websocket")
+		if r.ProtoMajor == 1 { // later ones forbid the header
+			w.Header().Set("Upgrade", "websocket")
+		}
 		return &wireError{status: http.StatusUpgradeRequired, code: codeUnknown, text: "This address speaks WebSocket; server-sent events are at " + EventsPrefix + "/stream/"}
 	}
 	if _, err := a.look(r.Context(), session); err != nil {

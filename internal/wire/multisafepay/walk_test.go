@@ -36,6 +36,9 @@ func walk(t *testing.T, w *world, r *rand.Rand) {
 		if r.IntN(4) == 0 {
 			change["seconds_active"] = 3600
 		}
+		if r.IntN(3) == 0 {
+			change["affiliate"] = object{"split_payments": []any{object{"merchant": 1, "fixed": 300}, object{"merchant": 2, "percentage": 33.3}}}
+		}
 		res := w.post("orders", orderWith(change))
 		if u, _ := res.data()["payment_url"].(string); strings.Contains(u, "/connect/") {
 			links[id] = u
@@ -61,14 +64,14 @@ func walk(t *testing.T, w *world, r *rand.Rand) {
 			return w.submit(wallets[id], "scenario", pick(r, "completed", "completed", "cancelled", "declined", "expired", "uncleared", "none"))
 		},
 		func(id string) response {
-			return w.post("orders/"+id+"/refunds", fmt.Sprintf(`{"currency":"EUR","amount":%d}`, pick(r, 0, 1, 300, 700, 1000, 1001)))
+			return w.post("orders/"+id+"/refunds", fmt.Sprintf(`{"currency":"EUR","amount":%d,"refund_order_id":"%s"}`, pick(r, 0, 1, 300, 700, 1000, 1001), pick(r, "", "back-1", "back-2", id)))
 		},
 		func(id string) response {
-			return w.post("orders/"+id+"/capture", fmt.Sprintf(`{"amount":%d}`, pick(r, 0, 10, 1000, 1001)))
+			return w.post("orders/"+id+"/capture", fmt.Sprintf(`{"amount":%d,"new_order_id":"%s"}`, pick(r, 0, 10, 10, 400, 1000, 1001), pick(r, "", "part-1", "part-2", id)))
 		},
 		func(id string) response { return w.patch("capture/"+id, `{"status":"cancelled"}`) },
 		func(id string) response {
-			return w.patch("orders/"+id, pick(r, `{"status":"shipped"}`, `{"status":"cancelled"}`, `{"invoice_id":"i"}`))
+			return w.patch("orders/"+id, pick(r, `{"status":"shipped"}`, `{"status":"cancelled"}`, `{"invoice_id":"i"}`, `{"partial_shipment_amount":250}`))
 		},
 		func(id string) response {
 			if links[id] == "" {
@@ -111,6 +114,16 @@ func walk(t *testing.T, w *world, r *rand.Rand) {
 		o := res.data()
 		if !exists[o["status"].(string)] || !exists[o["financial_status"].(string)] || o["amount_refunded"].(float64) > o["amount"].(float64) {
 			t.Fatalf("%s is %v/%v with %v refunded", id, o["status"], o["financial_status"], o["amount_refunded"])
+		}
+		parts := 0.0
+		all, _ := o["related_transactions"].([]any)
+		for _, x := range all {
+			if c := x.(object); c["type"] == "capture" || c["type"] == "auth-cancellation" {
+				parts += c["amount"].(float64)
+			}
+		}
+		if remain, ok := o["payment_details"].(object)["capture_remain"].(float64); parts > 0 && ok && parts+remain != 1000 {
+			t.Fatalf("%s: %v captured or let go in parts, %v left", id, parts, remain)
 		}
 	}
 	paid := map[any]int{}
