@@ -195,7 +195,9 @@ public final class Android {
   // The scenarios, as ANDROID.md lists them.
 
   private Source createSource() throws Throwable {
-    Source source = call("createSource", SourceParams.Companion.createAlipaySingleUseParams(1099L, "usd", "Jenny Rosen", "jenny@example.com", "mystripeapp://safepay/"), key);
+    SourceParams params = SourceParams.Companion.createAlipaySingleUseParams(1099L, "usd", "Jenny Rosen", "jenny@example.com", "mystripeapp://safepay/");
+    params.setMetadata(Map.of("ducat_scenario", "chargeable_delay=60")); // so that a slow machine sees it pending
+    Source source = call("createSource", params, key);
     same(Source.Status.Pending, source.getStatus());
     same(Source.Flow.Redirect, source.getFlow());
     same(Source.Usage.SingleUse, source.getUsage());
@@ -216,7 +218,7 @@ public final class Android {
     String back = merchant.decide(source.getRedirect().getUrl(), "authorize");
     same(true, back.startsWith("mystripeapp://safepay/?client_secret=" + source.getClientSecret() + "&livemode=false&source=" + source.getId()));
     same(Source.Status.Pending, poll(source).getStatus());
-    merchant.advance(1);
+    merchant.advance(60);
     Source authorised = poll(source);
     same(Source.Status.Chargeable, authorised.getStatus());
     same(Source.Redirect.Status.Succeeded, authorised.getRedirect().getStatus());
