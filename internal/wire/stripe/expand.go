@@ -15,19 +15,27 @@ const expandDepth = 4
 // they name, and which hold lists that are shown on demand.
 var expandable = map[string]map[string]string{
 	"source":                       {},
-	"payment_intent":               {"application": "", "customer": "customer", "latest_charge": "charge", "on_behalf_of": "", "payment_method": "payment_method", "review": ""},
-	"payment_method":               {"customer": "customer"},
+	"payment_intent":               {"application": "", "customer": "customer", "latest_charge": "charge", "on_behalf_of": "", "payment_method": "payment_method", "review": "", "transfer_data": "transfer_data"},
+	"payment_method":               {"card": "method.card", "customer": "customer"},
 	"token":                        {},
 	"ephemeral_key":                {},
 	"elements_session":             {"payment_method_preference": "payment_method_preference"},
 	"payment_method_preference":    {"payment_intent": "payment_intent", "setup_intent": "setup_intent"},
-	"confirmation_token":           {},
+	"confirmation_token":           {"payment_method_preview": "method.preview"},
 	"invoice_settings":             {"default_payment_method": "payment_method"},
 	"customer":                     {"invoice_settings": "invoice_settings", "default_source": "source", "sources": "", "test_clock": "test_helpers.test_clock"},
-	"charge":                       {"balance_transaction": "balance_transaction", "refunds": "refunds", "customer": "customer", "payment_intent": "payment_intent", "application": "", "application_fee": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "", "failure_balance_transaction": "balance_transaction"},
-	"refund":                       {"charge": "charge", "balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "source_transfer_reversal": "", "transfer_reversal": ""},
+	"charge":                       {"balance_transaction": "balance_transaction", "refunds": "refunds", "customer": "customer", "payment_intent": "payment_intent", "application": "", "application_fee": "", "on_behalf_of": "", "review": "", "source_transfer": "", "transfer": "", "failure_balance_transaction": "balance_transaction", "outcome": "charge.outcome", "payment_method_details": "charge.details", "transfer_data": "transfer_data"},
+	"refund":                       {"charge": "charge", "balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "payment_intent": "payment_intent", "source_transfer_reversal": "", "transfer_reversal": "", "customer": "customer", "payment_method": "payment_method"},
 	"balance_transaction":          {"source": "any"},
-	"dispute":                      {"charge": "charge", "payment_intent": "payment_intent"},
+	"dispute":                      {"charge": "charge", "payment_intent": "payment_intent", "evidence": "dispute.evidence"},
+	"dispute.evidence":             {"cancellation_policy": "file", "customer_communication": "file", "customer_signature": "file", "duplicate_charge_documentation": "file", "receipt": "file", "refund_policy": "file", "service_documentation": "file", "shipping_documentation": "file", "uncategorized_file": "file"},
+	"charge.outcome":               {"rule": ""},
+	"charge.details":               {"card": "charge.details.card"},
+	"charge.details.card":          {"mandate": "mandate"},
+	"transfer_data":                {"destination": ""},
+	"method.card":                  {"generated_from": "method.card.generated_from"},
+	"method.card.generated_from":   {"setup_attempt": "setup_attempt"},
+	"method.preview":               {"card": "method.card", "customer": "customer"},
 	"payout":                       {"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction", "destination": "", "original_payout": "payout", "reversed_by": "payout", "application_fee": ""},
 	"file":                         {"links": "file_links"},
 	"file_link":                    {"file": "file"},
@@ -88,6 +96,12 @@ func canExpand(version, object string, parts []string) bool {
 		to, ok := expandable[object][parts[i]]
 		if object == "charge" && parts[i] == "dispute" {
 			to, ok = "dispute", !since(version, versionNoDispute)
+		}
+		if object == "charge.details.card" {
+			ok = ok && since(version, versionCardMandate)
+		}
+		if object == "refund" && (parts[i] == "customer" || parts[i] == "payment_method") {
+			ok = since(version, versionRefundCustomer)
 		}
 		if !ok {
 			return false

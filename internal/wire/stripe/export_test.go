@@ -40,3 +40,6 @@ func DifferenceDates() []string {
 
 // LimitReports makes reports larger than that many bytes fail.
 func (a *API) LimitReports(bytes int) { a.reportMax = bytes }
+
+// CanExpand reports whether a path below an object can be expanded.
+func CanExpand(version, object string, parts []string) bool { return canExpand(version, object, parts) }

@@ -76,7 +76,7 @@ func TestFileLinks(t *testing.T) {
 		w.has(w.must(w.get("/v1/file_links/"+id)), object{"expired": true, "url": nil})
 		w.shows([]string{id}, "/v1/file_links", "expired", "true")
 		w.shows([]string{second["id"].(string)}, "/v1/file_links", "expired", "false", "file", file)
-		w.shows(nil, "/v1/file_links", "file", "file_none")
+		w.fails(w.get("/v1/file_links", "file", "file_none"), 400, "resource_missing", "file")
 		w.has(w.must(w.post("/v1/file_links/"+second["id"].(string), "expires_at", "")), object{"expired": false, "expires_at": nil})
 		w.has(w.must(w.post("/v1/file_links/"+second["id"].(string), "expires_at", "now")), object{"expired": true, "url": nil})
 

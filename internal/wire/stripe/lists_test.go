@@ -174,7 +174,7 @@ func TestListFilters(t *testing.T) {
 		w.shows([]string{two, one}, "/v1/charges", "customer", ann)
 		w.shows([]string{one}, "/v1/charges", "transfer_group", "G1")
 		w.shows([]string{one}, "/v1/charges", "transfer_group", "G1", "customer", ann)
-		w.shows(nil, "/v1/charges", "payment_intent", "pi_none")
+		w.fails(w.get("/v1/charges", "payment_intent", "pi_none"), 400, "resource_missing", "payment_intent")
 		w.must(w.post("/v1/charges/"+three, "customer", bob, "transfer_group", "G2"))
 		w.fails(w.post("/v1/charges/"+three, "transfer_group", "G1"), 400, "", "transfer_group") // only if it has not been set
 		w.shows([]string{one}, "/v1/charges", "transfer_group", "G1")
@@ -185,14 +185,22 @@ func TestListFilters(t *testing.T) {
 		w.shows([]string{r2, r1}, "/v1/refunds")
 		w.shows([]string{r1}, "/v1/refunds", "charge", one)
 		w.shows([]string{r2}, "/v1/charges/"+two+"/refunds")
-		w.shows(nil, "/v1/refunds", "payment_intent", "pi_none")
+		w.fails(w.get("/v1/refunds", "payment_intent", "pi_none"), 400, "resource_missing", "payment_intent")
 		if l := w.must(w.get("/v1/charges/" + two + "/refunds")); l["url"] != "/v1/charges/"+two+"/refunds" {
 			t.Errorf("url %v", l["url"])
 		}
 		dispute := w.control("POST", "disputes", fmt.Sprintf(`{"id": %q, "reason": "general"}`, three))["id"].(string)
 		w.shows([]string{dispute}, "/v1/disputes", "charge", three)
 		w.shows(nil, "/v1/disputes", "charge", one)
-		w.shows(nil, "/v1/disputes", "payment_intent", "pi_none")
+		idle := w.must(w.post("/v1/payment_intents", "amount", "500", "currency", "usd"))["id"].(string)
+		w.shows(nil, "/v1/charges", "payment_intent", idle)
+		for path, filter := range map[string]string{
+			"/v1/refunds": "charge", "/v1/disputes": "charge", "/v1/charges": "customer", "/v1/payment_intents": "customer", "/v1/setup_intents": "payment_method",
+			"/v1/file_links": "file", "/v1/customers": "test_clock",
+		} {
+			w.fails(w.get(path, filter, "x_none"), 400, "resource_missing", filter)
+		}
+		w.fails(w.get("/v1/disputes", "payment_intent", "pi_none"), 400, "resource_missing", "payment_intent")
 
 		euros := w.must(w.post("/v1/sources", "type", "alipay", "amount", "500", "currency", "eur", "redirect[return_url]", "https://shop.example/"))
 		w.decide(euros, "authorize")
@@ -216,6 +224,10 @@ func TestListFilters(t *testing.T) {
 		if r := w.do("GET", "/v1/balance_transactions", map[string]string{"Stripe-Version": "2023-08-16"}, "available_on", soon); r.status != 400 || r.err()["code"] != "parameter_unknown" {
 			t.Errorf("by availability, too new a version: %d %s", r.status, r.body)
 		}
+		gone := w.must(w.post("/v1/customers"))["id"].(string)
+		late := w.charged("customer", gone)["id"].(string)
+		w.must(w.do("DELETE", "/v1/customers/"+gone, nil))
+		w.shows([]string{late}, "/v1/charges", "customer", gone)
 	})
 }
 

@@ -376,6 +376,17 @@ func (v *view) renderRefund(row resource.Row) (obj, error) {
 	if since(v.version, versionDestination) {
 		o["destination_details"] = obj{p.Method: refundDestination(p.Method), "type": p.Method}
 	}
+	if since(v.version, versionRefundCustomer) {
+		charge, err := v.Resource(kindCharge, b.Charge)
+		if err != nil {
+			return nil, err
+		}
+		cb, err := decodeBody[chargeBody](charge)
+		if err != nil {
+			return nil, err
+		}
+		o["customer"], o["customer_account"], o["payment_method"] = nullable(cb.Customer), nil, nullable(firstOf(cb.Method, cb.Source))
+	}
 	if b.Released > 0 {
 		return o, nil
 	}

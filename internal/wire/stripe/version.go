@@ -58,6 +58,8 @@ const (
 	versionRecentMembers     = "2024-09-30" // allow_redisplay, tax_id, balance_type, …
 	versionLatestCharge      = "2022-11-15" // payment_intent.charges gone
 	versionAutomatic         = "2023-08-16" // automatic payment methods by default
+	versionCardMandate       = "2026-09-30" // payment_method_details.card.mandate of a charge can be expanded
+	versionRefundCustomer    = "2026-07-29" // refund.customer, customer_account, payment_method
 	versionAsyncCapture      = "2024-04-10" // capture_method is automatic_async by default
 )
 
