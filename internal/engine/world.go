@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/merchant"
@@ -96,28 +97,20 @@ func (w *Worlds) Credential(ctx context.Context, key string) (store.Credential, 
 
 // Reset empties a test merchant and gives it the settings of a fresh one.
 func (e *Engine) Reset(ctx context.Context, merchantID int64) error {
-	var fresh merchant.Merchant
-	if err := e.Store.View(ctx, merchantID, func(r store.Reader) error {
-		m, err := r.Merchant()
-		if err != nil {
-			return err
-		}
+	if err := e.View(ctx, merchantID, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
 		if m.Live {
 			return fault.New(fault.Invalid, "live_reset", "A live account cannot be reset.")
 		}
-		fresh = merchant.NewSandbox(m.Account, m.Created)
 		return nil
 	}); err != nil {
 		return err
 	}
-	if err := e.Store.ClearMerchant(ctx, merchantID); err != nil {
-		return err
-	}
-	return e.Store.Update(ctx, merchantID, func(tx store.Tx) error {
+	return e.Store.ClearMerchant(ctx, merchantID, func(tx store.Tx) error {
 		m, err := tx.Merchant()
 		if err != nil {
 			return err
 		}
+		fresh := merchant.NewSandbox(m.Account, m.Created)
 		fresh.Profile.Provisioned = m.Profile.Provisioned
 		m.Offset, m.Profile = 0, fresh.Profile
 		return tx.UpdateMerchant(m)

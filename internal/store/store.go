@@ -52,8 +52,10 @@ type Store interface {
 	// MerchantIDs lists merchants with an ID greater than after, ascending.
 	MerchantIDs(ctx context.Context, after int64, limit int) ([]int64, error)
 	// ClearMerchant deletes all data of a test merchant but the merchant and
-	// its credentials. It refuses a live one.
-	ClearMerchant(ctx context.Context, merchantID int64) error
+	// its credentials, and runs after, unless it is nil, in the same transaction. It
+	// refuses a live one. What others write is there before, and cleared, or comes
+	// after.
+	ClearMerchant(ctx context.Context, merchantID int64, after func(tx Tx) error) error
 
 	// PutCredential stores the hash of a provisioned key, or changes what is
 	// stored of it.

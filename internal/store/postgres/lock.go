@@ -39,13 +39,15 @@ type locking struct {
 // own before it is read, so that the read that follows sees what the transaction
 // it waited for has written.
 var lockings = map[sqlstore.Lock]locking{
+	sqlstore.LockWorld:     advisoryLock(`pg_advisory_xact_lock_shared`, `pg_try_advisory_xact_lock_shared`, `-$1::bigint`),
+	sqlstore.LockClearing:  advisoryLock(`pg_advisory_xact_lock`, `pg_try_advisory_xact_lock`, `-$1::bigint`),
 	sqlstore.LockPayment:   rowLock(`payment where merchant = $1 and id = $2`),
 	sqlstore.LockRefund:    rowLock(`refund where merchant = $1 and id = $2`),
 	sqlstore.LockDispute:   rowLock(`dispute where merchant = $1 and id = $2`),
 	sqlstore.LockAgreement: rowLock(`agreement where merchant = $1 and id = $2`),
 	sqlstore.LockMerchant:  rowLock(`merchant where id = $1`).byWrite(),
-	sqlstore.LockBooks:     advisoryLock(`pg_advisory_xact_lock`, `pg_try_advisory_xact_lock`),
-	sqlstore.LockPosting:   advisoryLock(`pg_advisory_xact_lock_shared`, `pg_try_advisory_xact_lock_shared`),
+	sqlstore.LockBooks:     advisoryLock(`pg_advisory_xact_lock`, `pg_try_advisory_xact_lock`, `$1`),
+	sqlstore.LockPosting:   advisoryLock(`pg_advisory_xact_lock_shared`, `pg_try_advisory_xact_lock_shared`, `$1`),
 	sqlstore.LockResource:  rowLock(`resource where merchant = $1 and kind = $2 and sort = $3`).byWrite(),
 	sqlstore.LockDelivery:  rowLock(`delivery where merchant = $1 and id = $2`).byWrite(),
 	sqlstore.LockAnswer:    rowLock(`answer where merchant = $1 and key = $2`).byWrite(),
@@ -62,14 +64,17 @@ func (l locking) byWrite() locking {
 	return l
 }
 
-func advisoryLock(wait, try string) locking {
-	return locking{wait: `select ` + wait + `($1)`, now: `select expect_one(case when ` + try + `($1) then 1 else 0 end)`}
+// advisoryLock locks a number: the merchant's stands for its books, the negative of
+// it for all its data.
+func advisoryLock(wait, try, number string) locking {
+	call := `(` + number + `)`
+	return locking{wait: `select ` + wait + call, now: `select expect_one(case when ` + try + call + ` then 1 else 0 end)`}
 }
 
 // args are the arguments of the lock's statements.
 func (l lock) args() []any {
 	switch l.class {
-	case sqlstore.LockMerchant, sqlstore.LockBooks, sqlstore.LockPosting, sqlstore.LockJobs:
+	case sqlstore.LockWorld, sqlstore.LockClearing, sqlstore.LockMerchant, sqlstore.LockBooks, sqlstore.LockPosting, sqlstore.LockJobs:
 		return []any{l.merchant}
 	case sqlstore.LockResource:
 		kind, sort, _ := strings.Cut(l.id, "/")

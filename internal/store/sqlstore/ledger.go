@@ -154,6 +154,9 @@ func (s *Store) tidyBooks(ctx context.Context, merchantID, tail int64) {
 // can turn up later.
 func (s *Store) SnapshotBalances(ctx context.Context, merchantID int64) error {
 	return s.write(ctx, merchantID, func(t *Tx) error {
+		if err := t.lock(LockWorld, ""); err != nil {
+			return err
+		}
 		if err := t.lock(LockBooks, ""); err != nil {
 			return err
 		}

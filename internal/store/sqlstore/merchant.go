@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -139,8 +140,11 @@ var dataTables = []string{
 }
 
 // ClearMerchant implements store.Store.
-func (s *Store) ClearMerchant(ctx context.Context, merchantID int64) error {
+func (s *Store) ClearMerchant(ctx context.Context, merchantID int64, after func(tx store.Tx) error) error {
 	return s.write(ctx, merchantID, func(t *Tx) error {
+		if err := errors.Join(t.lock(LockClearing, ""), t.lock(LockJobs, "")); err != nil { // claims take no part in the first
+			return err
+		}
 		m, err := t.Merchant()
 		if err != nil {
 			return err
@@ -154,7 +158,10 @@ func (s *Store) ClearMerchant(ctx context.Context, merchantID int64) error {
 				return err
 			}
 		}
-		return nil
+		if after == nil {
+			return nil
+		}
+		return after(t)
 	})
 }
 

@@ -50,7 +50,9 @@ type Lock uint8
 // held by the write that follows. Writes of jobs need no announcement: they are
 // put off until the transaction ends, and made in the order of the jobs' ids.
 const (
-	LockPayment   Lock = iota + 1 // the payment with the id
+	LockWorld     Lock = iota + 1 // all of the merchant's data, against being cleared: shared
+	LockClearing                  // the same, for clearing it: exclusive
+	LockPayment                   // the payment with the id
 	LockRefund                    // the refund with the id
 	LockDispute                   // the dispute with the id
 	LockAgreement                 // the agreement with the id
@@ -102,6 +104,9 @@ func New(e Engine, d Dialect) *Store { return &Store{engine: e, sql: newStatemen
 func (s *Store) Update(ctx context.Context, merchantID int64, fn func(tx store.Tx) error) error {
 	var tail int64
 	err := s.write(ctx, merchantID, func(t *Tx) error {
+		if err := t.lock(LockWorld, ""); err != nil {
+			return err
+		}
 		err := fn(t)
 		tail = t.tail
 		return err

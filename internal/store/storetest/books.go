@@ -132,7 +132,7 @@ type snapshotter interface {
 func balances(f *fixture) {
 	accounts := []ledger.Account{ledger.Hold, ledger.Available, ledger.Fees, ledger.Receivable("sim"), ledger.Pending(noon)}
 	rapid.Check(f.T, func(t *rapid.T) {
-		f.must(f.ClearMerchant(f.ctx(), one))
+		f.must(f.ClearMerchant(f.ctx(), one, nil))
 		want := ledger.Balances{}
 		for range rapid.IntRange(1, 5).Draw(t, "steps") {
 			ts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) ledger.Transfer {

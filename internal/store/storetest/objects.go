@@ -117,7 +117,7 @@ func few(f *fixture) {
 	f.update(func(tx store.Tx) error { return tx.DeleteResource("x.y", b.ID) })
 	current(a)
 	f.must(f.Update(f.ctx(), other, func(tx store.Tx) error { want(tx); return nil }))
-	f.must(f.ClearMerchant(f.ctx(), one))
+	f.must(f.ClearMerchant(f.ctx(), one, nil))
 	current()
 }
 

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Credentials", credentials},
 		{"Settings", settings},
 		{"ClearMerchant", clearMerchant},
+		{"ClearedMeanwhile", clearedMeanwhile},
 		{"Isolation", isolation},
 
 		{"RollBack", rollBack},

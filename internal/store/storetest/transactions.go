@@ -10,6 +10,7 @@ import (
 	"github.com/ducatpay/ducat/internal/agreement"
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/money"
+	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 )
@@ -193,18 +194,76 @@ func clearMerchant(f *fixture) {
 	}
 	full := f.census(one)
 	f.must(f.PutCredential(f.ctx(), store.Credential{Hash: []byte("h"), Merchant: one}))
-	f.must(f.ClearMerchant(f.ctx(), one))
+	f.must(f.ClearMerchant(f.ctx(), one, nil))
 	equal(f, f.census(one), empty)
 	equal(f, f.census(other), full)
 	f.must(second(f.Credential(f.ctx(), []byte("h"))))
 	f.fill(one)
 	equal(f, f.census(one), full)
 
-	if f.ClearMerchant(f.ctx(), live) == nil {
+	if f.ClearMerchant(f.ctx(), live, nil) == nil {
 		f.Fatal("a live merchant was cleared")
 	}
 	equal(f, f.census(live), full)
-	f.want(f.ClearMerchant(f.ctx(), 7), store.ErrNotFound)
+	f.want(f.ClearMerchant(f.ctx(), 7, nil), store.ErrNotFound)
+
+	f.want(f.ClearMerchant(f.ctx(), one, func(store.Tx) error { return errRefused }), errRefused)
+	equal(f, f.census(one), full)
+	f.must(f.ClearMerchant(f.ctx(), one, func(tx store.Tx) error {
+		m, err := tx.Merchant()
+		m.Profile.Name = "Cleared"
+		return errors.Join(err, tx.UpdateMerchant(m))
+	}))
+	equal(f, f.census(one), empty)
+	f.view(func(r store.Reader) error {
+		m, err := r.Merchant()
+		equal(f, m.Profile.Name, "Cleared")
+		return err
+	})
+}
+
+// clearedMeanwhile: what others write while a merchant is cleared is cleared with
+// everything else or is there in full.
+func clearedMeanwhile(f *fixture) {
+	const rounds = 20
+	for _, err := range together(5, func(i int) error {
+		for n := range rounds {
+			if i == 0 {
+				if err := f.ClearMerchant(f.ctx(), one, nil); err != nil {
+					return err
+				}
+				continue
+			}
+			id := fmt.Sprintf("%d_%d", i, n)
+			p := payment.New(payment.Payment{ID: "pay_" + id, Amount: money.Of(5, "EUR")}, "att_"+id, "sim", noon, noon)
+			insert := f.Update(f.ctx(), one, func(tx store.Tx) error {
+				return errors.Join(tx.InsertPayment(p), tx.InsertResource(resource.Row{Kind: "x.y", ID: id, Sort: id, Created: noon}))
+			})
+			dispute := f.Update(f.ctx(), one, func(tx store.Tx) error {
+				if _, err := tx.Payment(p.ID); errors.Is(err, store.ErrNotFound) {
+					return nil // cleared
+				} else if err != nil {
+					return err
+				}
+				d := payment.Dispute{ID: "dsp_" + id, Payment: p.ID, Amount: money.Of(5, "EUR"), Created: noon, Deadline: noon}
+				return errors.Join(tx.InsertDispute(d), tx.InsertJob(newJob(id, noon)))
+			})
+			if err := errors.Join(insert, dispute); err != nil {
+				return err
+			}
+		}
+		return nil
+	}) {
+		f.must(err)
+	}
+	f.view(func(r store.Reader) error {
+		ps, err1 := r.Payments("", 1000)
+		js, err2 := r.Jobs(1000)
+		rows, err3 := r.Resources(store.List{Kind: "x.y", Limit: 1000})
+		equal(f, len(js), len(ps)) // the last of all is not cleared
+		equal(f, len(rows), len(ps))
+		return errors.Join(err1, err2, err3)
+	})
 }
 
 func isolation(f *fixture) {

@@ -415,7 +415,7 @@ func ensureJob(f *fixture) {
 	there()
 	f.update(func(tx store.Tx) error { return tx.DeleteJob("a") })
 	there()
-	f.must(f.ClearMerchant(f.ctx(), one))
+	f.must(f.ClearMerchant(f.ctx(), one, nil))
 	there()
 	f.want(f.Update(f.ctx(), other, func(tx store.Tx) error {
 		return tx.EnsureJob("b", func() (store.Job, error) { return store.Job{}, errRefused })
