@@ -25,8 +25,11 @@ func createOrder(c *call) (step, error) {
 	return step{
 		begin: func(t *engine.Tx) error {
 			made = nil
-			if t.Who.Profile.Settings[settingBlocked] == "true" {
+			switch t.Who.Profile.Settings[settingBlocked] {
+			case "true":
 				return refuse(codeSite)
+			case "account":
+				return refuse(codeBlocked)
 			}
 			r, err := decodeOrder(c.body, t.Who)
 			if err != nil {

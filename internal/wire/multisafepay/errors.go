@@ -9,36 +9,35 @@ import (
 	"github.com/ducatpay/ducat/internal/wire/multisafepay/value"
 )
 
-// Codes of errors (reference §1.6). Those that this server has no reason to
-// give are in titles only.
+// Codes of errors that this server gives (reference §1.6); the rest have no cause
+// here (docs/divergences/multisafepay.md).
 const (
-	codeUnknown       = 1000
-	codeAmount        = 1001
-	codeCurrency      = 1002
-	codeAccount       = 1003
-	codeOrder         = 1006
-	codeIP            = 1007
-	codeDescription   = 1008
-	codeVariable      = 1010
-	codeMissing       = 1016
-	codeCountry       = 1018
-	codeSite          = 1019
-	codeBlocked       = 1020
-	codeCreate        = 1021
-	codeGateway       = 1023
-	codeDeclined      = 1024
-	codeCartCurrency  = 1026
-	codeCartAmount    = 1027
-	codeTaxTable      = 1028
-	codeTaxSelector   = 1029
-	codeItemCurrency  = 1030
-	codeItemPrice     = 1031
-	codeKey           = 1032
-	codeRefund        = 1034
-	codeIssuer        = 1036
-	codePath          = 404
-	codeManyCurrency  = 1025
-	codeNotRefundable = 1033
+	codeUnknown      = 1000
+	codeAmount       = 1001
+	codeCurrency     = 1002
+	codeAccount      = 1003
+	codeOrder        = 1006
+	codeIP           = 1007
+	codeDescription  = 1008
+	codeVariable     = 1010
+	codeMissing      = 1016
+	codeCountry      = 1018
+	codeSite         = 1019
+	codeBlocked      = 1020
+	codeCreate       = 1021
+	codeGateway      = 1023
+	codeDeclined     = 1024
+	codeCartCurrency = 1026
+	codeCartAmount   = 1027
+	codeTaxTable     = 1028
+	codeTaxSelector  = 1029
+	codeItemCurrency = 1030
+	codeItemPrice    = 1031
+	codeKey          = 1032
+	codeRefund       = 1034
+	codeIssuer       = 1036
+	codePath         = 404
+	codeManyCurrency = 1025
 )
 
 // titles are the texts that go into error_info (reference §1.6).
@@ -50,7 +49,7 @@ var titles = map[int]string{
 	codeManyCurrency: "Multiple currencies in cart", codeCartCurrency: "Cart currency different to order currency",
 	codeCartAmount: "Cart amount must equal order amount", codeTaxTable: "Incorrect custom tax rate", codeTaxSelector: "Invalid tax rate specified for item",
 	codeItemCurrency: "Incorrect item currency", codeItemPrice: "Incorrect item price", codeKey: "Invalid API key",
-	codeNotRefundable: "Error fetching refund information", codeRefund: "Cannot refund transaction", codeIssuer: "Invalid iDEAL issuer ID", codePath: "Not found",
+	codeRefund: "Cannot refund transaction", codeIssuer: "Invalid iDEAL issuer ID", codePath: "Not found",
 }
 
 // statuses are the HTTP statuses of codes; all others are answered with 404

@@ -223,6 +223,8 @@ func TestErrorsOfOtherEndpoints(t *testing.T) {
 	w.is("open", "initialized", "initialized")
 	w.settings("blocked", "true")
 	w.refused(w.post("orders", orderWith(nil)), 404, 1019)
+	w.settings("blocked", "account")
+	w.refused(w.post("orders", orderWith(nil)), 404, 1020)
 }
 
 // TestValidationOrder breaks everything, then mends one thing after the other:

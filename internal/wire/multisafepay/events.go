@@ -29,9 +29,12 @@ const (
 	// lookEvery is how often the store is asked about an order that is watched.
 	// Another node, or a timer, may have changed it.
 	lookEvery = time.Second
-	// quietLooks is after how many looks without news a stream sends a comment,
-	// so that what stands between keeps it open; clients wait half a minute.
-	quietLooks = 15
+	// looksMax is how many looks a second a node affords: with more watchers each
+	// is told less promptly.
+	looksMax = 250
+	// stillAfter is after how long without news a stream sends a comment, so that
+	// what stands between keeps it open; clients wait half a minute.
+	stillAfter = 15 * time.Second
 	// sendWithin is how long a watcher may take to accept what is sent.
 	sendWithin = 10 * time.Second
 	// watchersMax is how many watch at a node at once, watchersOrderMax how many
@@ -78,6 +81,13 @@ func (w *watchers) enter(session string) (leave func(), ok bool) {
 			delete(w.by, session)
 		}
 	}, true
+}
+
+// pace is how long to wait between two looks.
+func (w *watchers) pace() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return max(lookEvery, time.Second*time.Duration(w.all)/looksMax)
 }
 
 // DismissWatchers ends all streams, and those that begin later: the server is
@@ -165,26 +175,22 @@ func settledForPayer(status string, o *order, at time.Time) bool {
 // whenever its statuses change, until they are final, until the token is over,
 // or until ctx ends. still is called now and then while nothing happens.
 func (a *API) watch(ctx context.Context, session, last string, until time.Time, tell func(news) error, still func() error) error {
-	for quiet := 1; ; quiet++ {
+	for sent := a.engine.Clock.Now(); ; {
 		n, err := a.look(ctx, session)
 		if err != nil {
 			return err
 		}
-		if n.id() != last {
-			if err := tell(n); err != nil {
-				return err
-			}
-			last, quiet = n.id(), 0
+		now := a.engine.Clock.Now()
+		switch {
+		case n.id() != last:
+			err, last, sent = tell(n), n.id(), now
+		case now.Sub(sent) >= stillAfter:
+			err, sent = still(), now
 		}
-		if n.final || !a.engine.Clock.Now().Before(until) {
-			return nil
+		if err != nil || n.final || !now.Before(until) {
+			return err
 		}
-		if quiet > 0 && quiet%quietLooks == 0 {
-			if err := still(); err != nil {
-				return err
-			}
-		}
-		a.engine.Clock.Wait(ctx, lookEvery, nil)
+		a.engine.Clock.Wait(ctx, a.watchers.pace(), nil)
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -133,7 +133,7 @@ const (
 	settingStrictURLs   = Name + ".strict_urls"         // true: the documented limits of notification URLs
 	settingSession      = Name + ".session_fields"      // false: answers to hosted orders are the published example's alone
 	settingChallenge    = Name + ".three_d_secure"      // challenge: direct card payments are authenticated on a page
-	settingBlocked      = Name + ".blocked"             // true: the site is inactive
+	settingBlocked      = Name + ".blocked"             // true: the site is inactive; account: its account is blocked
 )
 
 // siteTakes reports whether the site has a currency at all.

@@ -91,6 +91,6 @@ func (a *API) Options() []engine.Option {
 		{Name: settingCosts, Label: "Costs in answers", Hint: "fees_only: no entry before a fee is known"},
 		{Name: settingStrictURLs, Label: "Limits of addresses", Hint: "true: the documented ones apply"},
 		{Name: settingSession, Label: "Session in answers", Hint: "false: as in the published example"},
-		{Name: settingBlocked, Label: "Site is inactive", Hint: "true: calls are refused"},
+		{Name: settingBlocked, Label: "Site is inactive", Hint: "true: calls are refused; account: the whole account is blocked"},
 	}
 }
