@@ -1,15 +1,12 @@
 package stripe_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/ducatpay/ducat/internal/clock"
-	"github.com/ducatpay/ducat/internal/pgtest"
 	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
 
@@ -169,8 +166,8 @@ func TestCollisions(t *testing.T) {
 			return [2]*world{w, w}
 		},
 		"postgres": func(t *testing.T) [2]*world {
-			db := pgtest.URL(t)
-			return [2]*world{worldOn(t, wiretest.New(t, db)), worldOn(t, wiretest.New(t, db))}
+			n := wiretest.Nodes(t)
+			return [2]*world{worldOn(t, n[0]), worldOn(t, n[1])}
 		},
 	}
 	for database, open := range nodes {
@@ -178,7 +175,7 @@ func TestCollisions(t *testing.T) {
 			t.Run(database+"/"+state, func(t *testing.T) {
 				t.Parallel()
 				nodes := open(t)
-				ticking(t, nodes)
+				wiretest.Ticking(t, nodes[0].on, nodes[1].on)
 				for a := range s.operations {
 					for b := range s.operations {
 						for range collideRounds {
@@ -195,23 +192,6 @@ func TestCollisions(t *testing.T) {
 			})
 		}
 	}
-}
-
-// ticking lets the nodes' time pass until the test ends: who waits for another's work
-// looks again every so often.
-func ticking(t *testing.T, nodes [2]*world) {
-	ctx, stop := context.WithCancel(context.Background())
-	var ticker sync.WaitGroup
-	ticker.Go(func() {
-		for ctx.Err() == nil {
-			clock.Wall{}.Wait(ctx, time.Millisecond, nil)
-			nodes[0].clock.Advance(time.Millisecond)
-			if nodes[1] != nodes[0] {
-				nodes[1].clock.Advance(time.Millisecond)
-			}
-		}
-	})
-	t.Cleanup(func() { stop(); ticker.Wait() })
 }
 
 // collide runs two operations together, in a world of their own.

@@ -103,6 +103,29 @@ func Over(t testing.TB, st store.Store) *Server {
 	return s
 }
 
+// Ticking lets the servers' time pass until the test ends: who waits for what another
+// one does looks again every so often.
+func Ticking(t testing.TB, nodes ...*Server) {
+	ctx, stop := context.WithCancel(context.Background())
+	var ticker sync.WaitGroup
+	ticker.Go(func() {
+		for ctx.Err() == nil {
+			clock.Wall{}.Wait(ctx, time.Millisecond, nil)
+			for _, n := range nodes {
+				n.Clock.Advance(time.Millisecond)
+			}
+		}
+	})
+	t.Cleanup(func() { stop(); ticker.Wait() })
+}
+
+// Nodes starts two servers on one PostgreSQL database.
+func Nodes(t testing.TB) [2]*Server {
+	t.Helper()
+	db := pgtest.URL(t)
+	return [2]*Server{New(t, db), New(t, db)}
+}
+
 // writer sends the server's log to the test's.
 type writer struct{ t testing.TB }
 
