@@ -29,6 +29,8 @@ const (
 	// listenOverlap is how long, on the account's clock, an event can come to
 	// light after a later one where transactions overlap.
 	listenOverlap = 2 * time.Second
+	// newsMax is how many events are read at a time.
+	newsMax = 200
 	// rememberedMax is how many events that were sent are remembered while the tool
 	// connects anew.
 	rememberedMax = 1000
@@ -328,13 +330,23 @@ func (l *listener) news(ctx context.Context) (batch []happened, err error) {
 			if l.told[row.ID] {
 				return nil
 			}
+			if len(batch) >= newsMax {
+				l.looked = 0 // there is more, whether anything is written or not
+				return errEnough
+			}
 			e, err := v.happened(row)
 			batch = append(batch, e)
 			return err
 		})
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
 	return batch, err
 }
+
+// errEnough ends a walk.
+var errEnough = errors.New("stripe: enough")
 
 // move puts the place from which events are looked for to one that was told,
 // less the time in which earlier ones may come to light: none where one

@@ -216,6 +216,29 @@ func mergeURL(session object, base string) object {
 	return moved
 }
 
+// TestListenBacklog: what happened while the tool was away comes in order, each
+// event once, however much it is.
+func TestListenBacklog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	session := w.authorize("websocket_features[]", "webhooks")
+	const backlog = 450 // more than are read at a time, twice
+	var made []string
+	for range backlog {
+		made = append(made, w.must(w.post("/v1/customers"))["id"].(string))
+	}
+	l := w.connect(session)
+	for i, id := range made {
+		if e, before := l.event("customer.created"); e["data"].(object)["object"].(object)["id"] != id || before != nil {
+			t.Fatalf("event %d: %v after %v, want %s", i, e, before, id)
+		}
+	}
+	last := w.must(w.post("/v1/customers"))["id"].(string)
+	if e, _ := l.event("customer.created"); e["data"].(object)["object"].(object)["id"] != last {
+		t.Errorf("afterwards: %v", e)
+	}
+}
+
 // TestListenIsOneWorlds: nothing of another world comes over a socket; a session
 // ends with its world, and is forgotten when nobody uses it.
 func TestListenIsOneWorlds(t *testing.T) {
