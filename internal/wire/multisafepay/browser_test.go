@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
@@ -101,4 +102,50 @@ func TestBrowserWindowCloses(t *testing.T) {
 	if said, err := chromedp.Run(tab, chromedp.Text(chromedp.ID("back"))); err != nil || said != "/success same-tab" {
 		t.Errorf("back at %q, %v", said, err)
 	}
+}
+
+// TestBrowserEvents: a page of another origin watches an order, as a browser does
+// it: with the token in the address, for server-sent events, and over a
+// WebSocket. When it is paid, the browser stays away.
+func TestBrowserEvents(t *testing.T) {
+	t.Parallel()
+	browser := browsertest.New(t)
+	w := newWorld(t)
+	o := w.create(nil)
+	tab := browsertest.Tab(t, browser)
+	watch := fmt.Sprintf(`told = []; heard = [];
+		es = new EventSource(%q); es.addEventListener("session.order", e => told.push(JSON.parse(e.data).status));
+		ws = new WebSocket(%q); ws.onopen = () => ws.send('{"id":"1","type":"subscribe","channel":"session.order"}');
+		ws.onmessage = e => { m = JSON.parse(e.data); heard.push(m.type == "event" ? m.payload.status : m.type) }; ws.onclose = e => heard.push(e.wasClean); 0`,
+		o["events_stream_url"].(string)+"?token="+o["events_token"].(string), o["events_url"].(string)+"?token="+o["events_token"].(string))
+	if err := chromedp.Do(tab, chromedp.Navigate(newShop(t)+"/checkout")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Run(tab, chromedp.Evaluate[int](watch)); err != nil {
+		t.Fatal(err)
+	}
+	until := func(condition string) {
+		t.Helper()
+		end := time.After(patience)
+		for {
+			ok, err := chromedp.Run(tab, chromedp.Evaluate[bool](condition))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ok {
+				return
+			}
+			select {
+			case <-end:
+				said, _ := chromedp.Run(tab, chromedp.Evaluate[string](`JSON.stringify([told, heard, es.readyState])`))
+				t.Fatalf("%s: %s", condition, said)
+			case <-time.After(50 * time.Millisecond):
+				w.Clock.Advance(time.Second)
+			}
+		}
+	}
+	until(`told.join() == "initialized" && heard.join() == "ack,initialized"`)
+	w.decide(w.choose(o["payment_url"].(string), "ALIPAY"), "completed")
+	until(`told.join() == "initialized,completed" && heard.join() == "ack,initialized,completed,true"`)
+	until(`es.readyState == EventSource.CLOSED && told.length == 2`)
 }
