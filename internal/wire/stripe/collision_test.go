@@ -150,6 +150,35 @@ var collisions = map[string]struct {
 			}
 		},
 	},
+	"available": {
+		func(w *world) object {
+			w.control("POST", "account", `{"refund_needs_funds": true}`)
+			pi := w.must(w.post("/v1/payment_intents", "amount", "5099", "currency", "eur", "payment_method_types[]", "card", "payment_method", "pm_card_visa", "confirm", "true"))
+			w.advance(10 * 24 * time.Hour)
+			return pi
+		},
+		map[string]operation{
+			"payout": func(w *world, _ string) int { return w.post("/v1/payouts", "amount", "4000", "currency", "eur").status },
+			"refund": func(w *world, id string) int {
+				return w.post("/v1/refunds", "payment_intent", id, "amount", "3000").status
+			},
+			"settings": func(w *world, _ string) int {
+				return w.controlStatus("POST", "account", `{"name": "Another name"}`)
+			},
+			"wait": advances(24 * 3600), "reset": resets,
+		},
+		func(c *collision) {
+			if n := c.succeeded("payout") + c.succeeded("refund"); n > 1 {
+				c.want("taken out more than there is", n, 1)
+			}
+			if a, _ := c.w.balance("eur"); a < 0 {
+				c.want("below zero", int(a), 0)
+			}
+			if c.names[0] == c.names[1] && (c.names[0] == "payout" || c.names[0] == "refund") {
+				c.want("done", c.succeeded(c.names[0]), 1)
+			}
+		},
+	},
 }
 
 // collideRounds is how often each two meet.
