@@ -370,3 +370,15 @@ func TestLogsTail(t *testing.T) {
 		}
 	}
 }
+
+// TestToolDoesNotPin: the version in which the tool reads webhook endpoints does
+// not become the account's; a program's does.
+func TestToolDoesNotPin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must(w.do("GET", "/v1/webhook_endpoints", map[string]string{"Stripe-Version": "2019-03-14", "User-Agent": "Stripe/v1 stripe-cli/1.19.0"}, "limit", "30"))
+	w.must(w.do("GET", "/v1/balance", map[string]string{"Stripe-Version": "2024-06-20", "User-Agent": "Stripe/v1 GoBindings/85.0.0"}))
+	if v := w.get("/v1/balance").header.Get("Stripe-Version"); v != "2024-06-20" {
+		t.Errorf("the account's version is %s", v)
+	}
+}

@@ -108,6 +108,11 @@ func (c *call) settings() (pin, error) {
 	return known, err
 }
 
+// toolAgent is in the User-Agent of the command line tool. It asks for webhook
+// endpoints in a version of its own, years old, which is not what the merchant's
+// program speaks, and must not become the account's.
+const toolAgent = "stripe-cli/"
+
 // resolveVersion finds the version a request is rendered in.
 func (c *call) resolveVersion(known pin, asked string) (string, error) {
 	if asked != "" && !knownVersion(asked) {
@@ -117,7 +122,8 @@ func (c *call) resolveVersion(known pin, asked string) (string, error) {
 	if asked == "" {
 		return known.version, nil
 	}
-	if !known.fixed && !c.principal.public { // what an app or a page was built with is not the account's
+	// What an app or a page was built with is not the account's.
+	if !known.fixed && !c.principal.public && !strings.Contains(c.request.UserAgent(), toolAgent) {
 		changes := c.api.pinning()
 		if err := c.api.engine.Update(c.ctx, id, engine.Cause{}, func(t *engine.Tx) error {
 			known.limit = limit(t.Who.Profile.Settings)
