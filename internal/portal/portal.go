@@ -258,7 +258,8 @@ func clip(s string) string {
 	return s
 }
 
-// local reports whether a path is one of ours to go on to.
+// local reports whether a path is one of ours to go on to. It is written into a
+// header, and browsers read a backslash as a slash.
 func local(path string) bool {
-	return (path == Root || strings.HasPrefix(path, Root+"/")) && !strings.ContainsAny(path, "\\\r\n")
+	return (path == Root || strings.HasPrefix(path, Root+"/")) && !strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' })
 }
