@@ -216,6 +216,15 @@ func sendAgain(t *engine.Tx, eventID string) error {
 	})
 }
 
+func sessionOf(r store.Reader, rowID string) (resource.Row, sessionBody, error) {
+	row, err := r.Resource(kindSession, rowID)
+	if err != nil {
+		return row, sessionBody{}, err
+	}
+	b, err := decodeBody[sessionBody](row)
+	return row, b, err
+}
+
 // session finds the session of a socket.
 func (a *API) session(ctx context.Context, id string) (merchant.Merchant, sessionBody, string, error) {
 	merchantID, rowID, ok := parseSocketID(id)
@@ -226,12 +235,8 @@ func (a *API) session(ctx context.Context, id string) (merchant.Merchant, sessio
 	var b sessionBody
 	err := a.engine.View(ctx, merchantID, func(r store.Reader, m merchant.Merchant, _ time.Time) error {
 		who = m
-		row, err := r.Resource(kindSession, rowID)
-		if err != nil {
-			return err
-		}
-		b, err = decodeBody[sessionBody](row)
-		if err == nil && b.expired(a.engine.Clock.Now()) {
+		var err error
+		if _, b, err = sessionOf(r, rowID); err == nil && b.expired(a.engine.Clock.Now()) {
 			err = store.ErrNotFound
 		}
 		return err

@@ -299,14 +299,7 @@ type happened struct {
 // news reads the events to be sent, oldest first.
 func (l *listener) news(ctx context.Context) (batch []happened, err error) {
 	err = l.api.engine.View(ctx, l.who.ID, func(r store.Reader, m merchant.Merchant, at time.Time) error {
-		row, err := r.Resource(kindSession, l.session)
-		if errors.Is(err, store.ErrNotFound) {
-			return errSessionOver
-		}
-		if err != nil {
-			return err
-		}
-		b, err := decodeBody[sessionBody](row)
+		_, b, err := l.row(r)
 		if err != nil {
 			return err
 		}
@@ -412,18 +405,20 @@ func (l *listener) webhook(ctx context.Context, e happened, version any) error {
 	})
 }
 
+// row is the session's, if it has not been forgotten.
+func (l *listener) row(r store.Reader) (resource.Row, sessionBody, error) {
+	row, b, err := sessionOf(r, l.session)
+	if errors.Is(err, store.ErrNotFound) {
+		err = errSessionOver
+	}
+	return row, b, err
+}
+
 // mark writes down that the session is connected and what it was told.
 func (l *listener) mark(ctx context.Context, again ...string) error {
 	l.seen = l.api.engine.Clock.Now()
 	return l.api.engine.Update(ctx, l.who.ID, engine.Cause{}, func(t *engine.Tx) error {
-		row, err := t.Resource(kindSession, l.session)
-		if errors.Is(err, store.ErrNotFound) {
-			return errSessionOver
-		}
-		if err != nil {
-			return err
-		}
-		b, err := decodeBody[sessionBody](row)
+		row, b, err := l.row(t)
 		if err != nil {
 			return err
 		}
