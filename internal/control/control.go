@@ -41,7 +41,7 @@ type Front interface {
 	CheckDispute(method string, inquiry bool, reason string) error
 	// DisputeID is the dialect's id of a dispute.
 	DisputeID(coreID string) string
-	// Forget drops what is remembered of a merchant that was reset.
+	// Forget drops what is remembered of a merchant that was changed or reset.
 	Forget(merchantID int64)
 }
 
@@ -268,7 +268,7 @@ func (a *API) reset(r *http.Request, id int64) (any, error) {
 	if err := a.Engine.Reset(r.Context(), id); err != nil {
 		return nil, err
 	}
-	a.front.Forget(id)
+	a.forget(id)
 	return map[string]any{"reset": true}, nil
 }
 
@@ -279,6 +279,14 @@ func (a *API) account(r *http.Request, id int64) (any, error) {
 		return nil
 	})
 	return v, err
+}
+
+// forget has all fronts look a merchant up again: several dialects' credentials can
+// speak for one.
+func (a *API) forget(id int64) {
+	for _, f := range a.Fronts {
+		f.Forget(id)
+	}
 }
 
 // setAccount changes what an account may do; members that are not sent stay.
@@ -300,7 +308,7 @@ func (a *API) setAccount(r *http.Request, id int64) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.front.Forget(id)
+	a.forget(id)
 	return a.account(r, id)
 }
 

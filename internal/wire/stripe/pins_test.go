@@ -2,7 +2,9 @@ package stripe_test
 
 import (
 	"context"
+	"net/http"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -82,6 +84,17 @@ func TestVersionIsChanged(t *testing.T) {
 			serves(young)
 
 			here.control("POST", "reset", "")
+			serves(fresh)
+
+			// The account's other credentials change it as well.
+			antom := http.Header{"Authorization": {"Bearer SANDBOX_" + strings.TrimPrefix(here.key, "sk_test_")}}
+			if status, o := here.on.Control(t, antom, "POST", "account", `{"settings": {"stripe.api_version": "`+old+`"}}`); status != 200 {
+				t.Fatalf("%d %v", status, o)
+			}
+			serves(old)
+			if status, o := here.on.Control(t, antom, "POST", "reset", ""); status != 200 {
+				t.Fatalf("%d %v", status, o)
+			}
 			serves(fresh)
 		})
 	}
