@@ -200,9 +200,21 @@ func (e *Engine) View(ctx context.Context, merchantID int64, fn func(r store.Rea
 		if err != nil {
 			return err
 		}
-		return fn(r, m, m.Now(now(e.Clock.Now())))
+		return fn(known{r, m}, m, m.Now(now(e.Clock.Now())))
 	})
 }
+
+// known is a snapshot whose merchant has been read.
+type known struct {
+	store.Reader
+	who merchant.Merchant
+}
+
+// Merchant implements store.Reader.
+func (k known) Merchant() (merchant.Merchant, error) { return k.who, nil }
+
+// Merchant implements store.Reader: it is Who.
+func (t *Tx) Merchant() (merchant.Merchant, error) { return t.Who, nil }
 
 // LoadPayment reads and locks a payment. Loading it again in the same
 // transaction gives the same object.

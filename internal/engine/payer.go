@@ -78,6 +78,7 @@ type Visit struct {
 	ReturnTo string
 	Details  []Detail
 	At       time.Time
+	Decided  bool // by the decision that the visit answers
 }
 
 // Visit finds the payment of a token. A wrong token is store.ErrNotFound,
@@ -118,6 +119,10 @@ func (e *Engine) visit(r store.Reader, m merchant.Merchant, at time.Time, paymen
 	if err != nil {
 		return Visit{}, err
 	}
+	return e.visitOf(r, m, at, p, secret)
+}
+
+func (e *Engine) visitOf(r store.Reader, m merchant.Merchant, at time.Time, p payment.Payment, secret string) (Visit, error) {
 	if subtle.ConstantTimeCompare([]byte(p.Secret), []byte(secret)) != 1 {
 		return Visit{}, store.ErrNotFound
 	}
@@ -133,27 +138,43 @@ func (e *Engine) visit(r store.Reader, m merchant.Merchant, at time.Time, paymen
 var errUndecidable = errors.New("engine: nothing to decide")
 
 // Decide applies the payer's decision on a simulated page. Deciding about a
-// payment that is decided already changes nothing. extra are instructions the
-// payer chose on the page, put before the payment's own.
-func (e *Engine) Decide(ctx context.Context, token string, d rail.Decision, extra []rail.Rule) (Visit, error) {
-	merchantID, paymentID, _, _ := parseToken(token, "pay_")
-	if _, err := e.Visit(ctx, token); err != nil {
-		return Visit{}, err
+// payment that is decided already changes nothing. extra, if there is one, gives
+// the instructions the payer chose on the page, put before the payment's own.
+func (e *Engine) Decide(ctx context.Context, token string, d rail.Decision, extra func(p payment.Payment) []rail.Rule) (v Visit, err error) {
+	merchantID, paymentID, secret, ok := parseToken(token, "pay_")
+	if !ok {
+		return Visit{}, store.ErrNotFound
 	}
-	err := e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
+	err = e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
 		p, err := t.LoadPayment(paymentID)
 		if err != nil {
 			return err
 		}
+		if subtle.ConstantTimeCompare([]byte(p.Secret), []byte(secret)) != 1 {
+			return store.ErrNotFound
+		}
 		if _, err := t.Lapse(p); err != nil {
 			return err
 		}
-		return t.decide(p, d, extra)
+		decided := p.State() == payment.AwaitingPayer
+		var rules []rail.Rule
+		if decided && extra != nil {
+			rules = extra(*p)
+		}
+		if err := t.decide(p, d, rules); err != nil {
+			return err
+		}
+		v, err = e.visitOf(t, t.Who, t.At, *p, secret)
+		v.Decided = decided
+		return err
 	})
-	if err != nil && !errors.Is(err, errUndecidable) {
+	if errors.Is(err, errUndecidable) {
+		return e.Visit(ctx, token)
+	}
+	if err != nil {
 		return Visit{}, err
 	}
-	return e.Visit(ctx, token)
+	return v, nil
 }
 
 // DecidePayment is Decide for those who know the payment: the control API, and

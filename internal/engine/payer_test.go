@@ -103,7 +103,9 @@ func TestDecide(t *testing.T) {
 		t.Parallel()
 		w := simulated(t)
 		p := w.start(rail.Rule{On: "approve", Do: "delay", DelaySeconds: 30})
-		v, err := w.Decide(t.Context(), w.token(p), rail.Approve, []rail.Rule{{On: "approve", Do: "decline", Reason: "insufficient_funds"}})
+		v, err := w.Decide(t.Context(), w.token(p), rail.Approve, func(payment.Payment) []rail.Rule {
+			return []rail.Rule{{On: "approve", Do: "decline", Reason: "insufficient_funds"}}
+		})
 		w.must(err)
 		if v.Payment.State() != payment.Declined || v.Payment.Attempt.Reason != payment.InsufficientFunds {
 			t.Errorf("after the decision: %v, %q", v.Payment.State(), v.Payment.Attempt.Reason)

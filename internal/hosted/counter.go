@@ -46,22 +46,19 @@ func (c Counter) Open(ctx context.Context, token string) (Page, error) {
 
 // Decide implements Desk.
 func (c Counter) Decide(ctx context.Context, token string, d Decision, scenario string) (Page, error) {
-	before, err := c.Engine.Visit(ctx, token)
-	if err != nil {
-		return Page{}, notFound(err)
-	}
-	if before.Payment.State() != payment.AwaitingPayer {
-		return page(before), ErrTooLate
-	}
-	var extra []rail.Rule
-	for _, s := range outcomes(before.Payment) {
-		if s.Key == scenario {
-			extra = append(extra, s.rule)
-		}
-	}
 	v, err := c.Engine.Decide(ctx, token, map[Decision]rail.Decision{
 		Authorize: rail.Approve, AuthorizeNoReturn: rail.Approve, Decline: rail.Decline, Cancel: rail.Abort,
-	}[d], extra)
+	}[d], func(p payment.Payment) (extra []rail.Rule) {
+		for _, s := range outcomes(p) {
+			if s.Key == scenario {
+				extra = append(extra, s.rule)
+			}
+		}
+		return extra
+	})
+	if err == nil && !v.Decided {
+		return page(v), ErrTooLate
+	}
 	return page(v), notFound(err)
 }
 
