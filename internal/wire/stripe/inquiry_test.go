@@ -1,11 +1,17 @@
 package stripe_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/payment"
+	"github.com/ducatpay/ducat/internal/store"
 )
 
 // inquiry takes $20 by the card whose payments are asked about, a week before
@@ -282,4 +288,94 @@ func TestInquiryVersions(t *testing.T) {
 			t.Errorf("%s: %v, %v, %v", step.newest, a, b, c)
 		}
 	}
+}
+
+// TestInquiryAudit: verify notices an inquiry that would never end, and a payment
+// that says its inquiry withdrew money.
+func TestInquiryAudit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, d := w.inquiry()
+	core := "dsp_" + strings.TrimPrefix(d["id"].(string), "dp_")
+	ctx := context.Background()
+	ids, err := w.store.MerchantIDs(ctx, -1, 10)
+	if err != nil || len(ids) != 1 {
+		t.Fatal(ids, err)
+	}
+	update := func(fn func(tx store.Tx) error) {
+		t.Helper()
+		if err := w.store.Update(ctx, ids[0], fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	verify := func(want string) {
+		t.Helper()
+		if _, err := w.srv.Engine.Verify(ctx, func(engine.Audited) {}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("verify: %v, want %s", err, want)
+		}
+	}
+	var ends store.Job
+	update(func(tx store.Tx) error {
+		jobs, err := tx.Jobs(1000)
+		for _, j := range jobs {
+			if j.ID == "inquiry:"+core {
+				ends = j
+			}
+		}
+		return errors.Join(err, tx.DeleteJob(ends.ID))
+	})
+	verify("dispute " + core + " is an inquiry, but nothing is planned for its end")
+	update(func(tx store.Tx) error { return tx.InsertJob(ends) })
+
+	withdrew := func(dispute string) func(tx store.Tx) error {
+		return func(tx store.Tx) error {
+			d, err := tx.Dispute(core)
+			if err != nil {
+				return err
+			}
+			p, err := tx.Payment(d.Payment)
+			if err != nil {
+				return err
+			}
+			stored := p.Stored()
+			stored.Dispute = dispute
+			if p, err = payment.Restore(p, stored); err != nil {
+				return err
+			}
+			return tx.UpdatePayment(p)
+		}
+	}
+	update(withdrew(core))
+	verify("dispute " + core + " is an inquiry, but payment")
+	update(withdrew(""))
+}
+
+// TestInquiryRace: a bank that escalates, a merchant who refunds and one who
+// answers, all at once: the money goes back once.
+func TestInquiryRace(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		for round := range 6 {
+			ch, d := w.inquiry()
+			charge, path := ch["id"].(string), "/v1/disputes/"+d["id"].(string)
+			answers := make(chan response, 2)
+			escalated := make(chan int, 1)
+			go func() { answers <- w.post("/v1/refunds", "charge", charge) }()
+			go func() { answers <- w.post(path, "evidence[product_description]", "a chair") }()
+			go func() {
+				escalated <- w.controlStatus("POST", "disputes/escalate", `{"id": "`+d["id"].(string)+`"}`)
+			}()
+			for range 2 {
+				if r := <-answers; r.status != 200 && r.status != 400 {
+					t.Errorf("round %d: %d %s", round, r.status, r.body)
+				}
+			}
+			withdrawn := <-escalated == 200
+			d = w.must(w.get(path))
+			refunded := w.must(w.get("/v1/charges/" + charge))["amount_refunded"].(float64)
+			if withdrawn == (refunded == 2000) || withdrawn != (len(d["balance_transactions"].([]any)) == 1) || withdrawn == (d["status"] == "warning_closed") {
+				t.Errorf("round %d: escalated %v, refunded %v, the dispute is %v", round, withdrawn, refunded, d["status"])
+			}
+		}
+	})
 }
