@@ -310,6 +310,8 @@ func (a *API) serveStream(w http.ResponseWriter, r *http.Request, session string
 		return send("event: " + channelOrders + "\nid: " + n.id() + "\ndata: " + string(value.Encode(n.body())) + "\n\n")
 	}
 	_ = a.watch(r.Context(), session, last, until, tell, func() error { return send(":\n\n") })
+	// The end is sent too, and the time for what was sent last may be over.
+	_ = out.SetWriteDeadline(clock.Deadline(sendWithin))
 	return nil
 }
 
