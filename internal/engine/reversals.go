@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"github.com/ducatpay/ducat/internal/event"
 	"github.com/ducatpay/ducat/internal/fault"
 	"github.com/ducatpay/ducat/internal/ledger"
 	"github.com/ducatpay/ducat/internal/money"
@@ -21,29 +20,4 @@ func (t *Tx) ReversePayment(p *payment.Payment, proof payment.Refundable, fee mo
 		return r, err
 	}
 	return r, t.Post(ledger.Transfer{ID: "fee_back:" + p.ID, At: t.At, Debit: ledger.Fees, Credit: ledger.Available, Amount: fee, Payment: p.ID})
-}
-
-// refundReturned books that money which had reached the payer came back.
-func (t *Tx) refundReturned(p *payment.Payment, r *payment.Refund, why payment.Reason) error {
-	if r.State() != payment.RefundSucceeded {
-		return nil
-	}
-	if err := r.Return(p, why); err != nil {
-		return err
-	}
-	return t.refundUndone(p, r, why)
-}
-
-// refundUndone gives the amount of a failed refund back to the merchant.
-func (t *Tx) refundUndone(p *payment.Payment, r *payment.Refund, why payment.Reason) error {
-	if err := t.saveRefund(r); err != nil {
-		return err
-	}
-	if err := t.save(p); err != nil {
-		return err
-	}
-	if err := t.Post(ledger.Transfer{ID: "refund_failed:" + r.ID, At: t.At, Debit: ledger.Receivable(p.Attempt.Rail), Credit: ledger.Available, Amount: r.Amount, Payment: p.ID}); err != nil {
-		return err
-	}
-	return t.state(event.Fact{Kind: event.RefundFailed, Amount: r.Amount, Reason: string(why)}, p, r)
 }
