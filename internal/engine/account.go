@@ -56,9 +56,9 @@ func badAccount(format string, args ...any) error {
 func (q AccountChange) apply(p *merchant.Profile) error {
 	set(&p.Name, q.Name)
 	set(&p.Descriptor, q.Descriptor)
-	for name, s := range map[string]string{"name": p.Name, "statement_descriptor": p.Descriptor} {
-		if !line(s, accountTextMax) {
-			return badAccount("%s is text of one line and at most %d characters.", name, accountTextMax)
+	for _, f := range [][2]string{{"name", p.Name}, {"statement_descriptor", p.Descriptor}} {
+		if !line(f[1], accountTextMax) {
+			return badAccount("%s is text of one line and at most %d characters.", f[0], accountTextMax)
 		}
 	}
 	set(&p.FeeBasisPoints, q.FeeBasisPoints)

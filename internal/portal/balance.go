@@ -175,8 +175,11 @@ type period struct{ from, to time.Time }
 func periodOf(q url.Values, at time.Time) (period, error) {
 	today := at.UTC().Truncate(24 * time.Hour)
 	p := period{from: today.AddDate(0, 0, 1-periodDefault), to: today}
-	for name, to := range map[string]*time.Time{"from": &p.from, "to": &p.to} {
-		s := q.Get(name)
+	for _, f := range []struct {
+		name string
+		to   *time.Time
+	}{{"from", &p.from}, {"to", &p.to}} {
+		s := q.Get(f.name)
 		if s == "" {
 			continue
 		}
@@ -184,7 +187,7 @@ func periodOf(q url.Values, at time.Time) (period, error) {
 		if err != nil {
 			return p, fault.Newf(fault.Invalid, "bad_period", "%q is not a day; write it like %s.", clip(s), today.Format(time.DateOnly))
 		}
-		*to = day
+		*f.to = day
 	}
 	if p.to.Before(p.from) {
 		return p, fault.New(fault.Invalid, "bad_period", "The period ends before it begins.")

@@ -220,14 +220,14 @@ func (r *Rule) checkRest() error {
 	if r.Times < 0 || r.Times > timesMax {
 		return bad("times must be 0, for always, to %d.", timesMax)
 	}
-	for name, s := range map[string]string{"object": r.Object, "endpoint": r.Endpoint, "event": r.Event, "method": r.Method, "path": r.Path} {
-		if len(s) > textMax || strings.ContainsRune(s, 0) {
+	for _, f := range [][2]string{{"object", r.Object}, {"endpoint", r.Endpoint}, {"event", r.Event}, {"method", r.Method}, {"path", r.Path}} {
+		if name, s := f[0], f[1]; len(s) > textMax || strings.ContainsRune(s, 0) {
 			return bad("%s can have up to %d bytes, none of them zero.", name, textMax)
 		}
 	}
-	for name, pattern := range map[string]string{"path": r.Path, "event": r.Event} {
-		if _, err := path.Match(pattern, ""); err != nil {
-			return bad("%s: %q is not a pattern; * stands for anything.", name, pattern)
+	for _, f := range [][2]string{{"path", r.Path}, {"event", r.Event}} {
+		if _, err := path.Match(f[1], ""); err != nil {
+			return bad("%s: %q is not a pattern; * stands for anything.", f[0], f[1])
 		}
 	}
 	if r.Path != "" && !strings.HasPrefix(r.Path, "/") {

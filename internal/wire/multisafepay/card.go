@@ -254,8 +254,11 @@ func listTokens(c *call) (any, error) {
 // window reads limit and offset.
 func (c *call) window(limit, limitMax int) (n, offset int, err error) {
 	n = limit
-	for name, to := range map[string]*int{"limit": &n, "offset": &offset} {
-		s := c.query.Get(name)
+	for _, f := range []struct {
+		name string
+		to   *int
+	}{{"limit", &n}, {"offset", &offset}} {
+		name, s := f.name, c.query.Get(f.name)
 		if s == "" {
 			continue
 		}
@@ -263,7 +266,7 @@ func (c *call) window(limit, limitMax int) (n, offset int, err error) {
 		if err != nil || v < 0 || name == "limit" && (v < 1 || v > limitMax) || v > 1<<30 {
 			return 0, 0, refusef(codeMissing, "%s must be a number, a limit at most %d", name, limitMax)
 		}
-		*to = v
+		*f.to = v
 	}
 	return n, offset, nil
 }

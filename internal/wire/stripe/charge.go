@@ -122,7 +122,7 @@ func decodeShipping(v form.Value, stored *shipping) (*shipping, error) {
 	if s.Address["line1"] == "" {
 		return nil, missingParam("shipping[address][line1]")
 	}
-	for name, to := range map[string]*string{"phone": &s.Phone, "carrier": &s.Carrier, "tracking_number": &s.Tracking} {
+	for name, to := range fields(at("phone", &s.Phone), at("carrier", &s.Carrier), at("tracking_number", &s.Tracking)) {
 		if *to, _, err = text(h.Get(name), "shipping["+name+"]", 0); err != nil {
 			return nil, err
 		}
@@ -175,7 +175,7 @@ func decodeCharge(c *call) (q chargeRequest, err error) {
 			return q, invalid("", n, "The parameter %s is for platforms with connected accounts, which this server does not offer.", n)
 		}
 	}
-	for n, to := range map[string]*string{"statement_descriptor": &q.body.Descriptor, "statement_descriptor_suffix": &q.body.Suffix} {
+	for n, to := range fields(at("statement_descriptor", &q.body.Descriptor), at("statement_descriptor_suffix", &q.body.Suffix)) {
 		if *to, _, err = text(c.params.Get(n), n, descriptorMax); err != nil {
 			return q, err
 		}

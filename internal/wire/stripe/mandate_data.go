@@ -55,7 +55,7 @@ func decodeAcceptance(c *call, v form.Value) (*acceptance, error) {
 	if typ == "online" && !set && !c.principal.public {
 		return nil, missingParam(inner + "[online]")
 	}
-	for member, to := range map[string]*string{"ip_address": &out.IP, "user_agent": &out.UserAgent} {
+	for member, to := range fields(at("ip_address", &out.IP), at("user_agent", &out.UserAgent)) {
 		s, given, err := text(online.Get(member), inner+"[online]["+member+"]", 0)
 		switch {
 		case err != nil:

@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"fmt"
+	"iter"
 	"net/url"
 	"regexp"
 	"slices"
@@ -317,6 +318,26 @@ func returnURL(s, name string) error {
 		return bad("there is nothing after the scheme.")
 	}
 	return nil
+}
+
+// field is a parameter and where it goes.
+type field[T any] struct {
+	name string
+	to   *T
+}
+
+func at[T any](name string, to *T) field[T] { return field[T]{name, to} }
+
+// fields goes through parameters of a type in order: of two that are wrong, the
+// first is named.
+func fields[T any](fs ...field[T]) iter.Seq2[string, *T] {
+	return func(yield func(string, *T) bool) {
+		for _, f := range fs {
+			if !yield(f.name, f.to) {
+				return
+			}
+		}
+	}
 }
 
 // elements reads an array parameter; the empty string is the empty array.

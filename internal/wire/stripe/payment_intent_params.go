@@ -212,7 +212,7 @@ func (b *methodChoice) mayRedirect() bool {
 
 // decodeFilters reads what narrows a choice.
 func (b *methodChoice) decodeFilters(p form.Value) error {
-	for name, to := range map[string]*[]string{"allowed_payment_method_types": &b.Allowed, "excluded_payment_method_types": &b.Excluded} {
+	for name, to := range fields(at("allowed_payment_method_types", &b.Allowed), at("excluded_payment_method_types", &b.Excluded)) {
 		types, set, err := typeList(p, name)
 		if err != nil {
 			return err
@@ -248,7 +248,7 @@ func (b *intentBody) decodeDetails(p form.Value) error {
 
 // decodeDescriptors reads what the payer's statement will say.
 func (b *intentBody) decodeDescriptors(p form.Value) error {
-	for name, to := range map[string]*string{"statement_descriptor": &b.Descriptor, "statement_descriptor_suffix": &b.Suffix} {
+	for name, to := range fields(at("statement_descriptor", &b.Descriptor), at("statement_descriptor_suffix", &b.Suffix)) {
 		s, set, err := text(p.Get(name), name, descriptorMax)
 		switch {
 		case err != nil:
@@ -372,7 +372,8 @@ func decodeAmountDetails(v form.Value, stored obj) (obj, error) {
 		}
 		o["discount_amount"] = n
 	}
-	for part, amount := range map[string]string{"shipping": "amount", "tax": "total_tax_amount"} {
+	for _, of := range [][2]string{{"shipping", "amount"}, {"tax", "total_tax_amount"}} {
+		part, amount := of[0], of[1]
 		p, set, err := hash(h.Get(part), name+"["+part+"]")
 		if err != nil {
 			return nil, err

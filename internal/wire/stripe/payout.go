@@ -87,7 +87,7 @@ func payoutScenario(md map[string]string) (string, error) {
 
 // decode reads the parameters that only describe.
 func (b *payoutBody) decode(params form.Value) (instant bool, err error) {
-	for name, to := range map[string]*string{"description": &b.Description, "destination": &b.Destination} {
+	for name, to := range fields(at("description", &b.Description), at("destination", &b.Destination)) {
 		if *to, _, err = text(params.Get(name), name, 0); err != nil {
 			return false, err
 		}

@@ -177,7 +177,7 @@ func (typ reportType) decode(v form.Value) (p reportParams, err error) {
 			return p, invalid("", reportParameter(name), "The parameter %s is not supported by the report type %s.", name, typ.id)
 		}
 	}
-	for name, to := range map[string]*int64{"interval_start": &p.Start, "interval_end": &p.End} {
+	for name, to := range fields(at("interval_start", &p.Start), at("interval_end", &p.End)) {
 		n, set, err := integer(h.Get(name), reportParameter(name))
 		if err != nil {
 			return p, err
@@ -187,7 +187,7 @@ func (typ reportType) decode(v form.Value) (p reportParams, err error) {
 		}
 		*to = n
 	}
-	for name, to := range map[string]*string{"timezone": &p.Timezone, "payout": &p.Payout} {
+	for name, to := range fields(at("timezone", &p.Timezone), at("payout", &p.Payout)) {
 		if *to, _, err = text(h.Get(name), reportParameter(name), 0); err != nil {
 			return p, err
 		}

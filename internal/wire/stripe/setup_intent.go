@@ -106,7 +106,7 @@ func (b *setupBody) decode(p form.Value) error {
 	if err := b.decodeFilters(p); err != nil {
 		return err
 	}
-	for name, to := range map[string]*string{"customer": &b.Customer, "description": &b.Description} {
+	for name, to := range fields(at("customer", &b.Customer), at("description", &b.Description)) {
 		if s, set, err := text(p.Get(name), name, 1000); err != nil {
 			return err
 		} else if set {

@@ -259,7 +259,7 @@ func (o *owner) merge(v form.Value, param string, more ...string) error {
 	if err := members(h, param, append([]string{"name", "email", "phone", "address"}, more...)...); err != nil {
 		return err
 	}
-	for name, to := range map[string]*string{"name": &o.Name, "email": &o.Email, "phone": &o.Phone} {
+	for name, to := range fields(at("name", &o.Name), at("email", &o.Email), at("phone", &o.Phone)) {
 		s, given, err := text(h.Get(name), param+"["+name+"]", 0)
 		if err != nil {
 			return err
