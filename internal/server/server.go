@@ -122,7 +122,7 @@ func New(s store.Store, c Config) *Server {
 	r.Handlers[engine.JobPrune], r.Handlers[engine.JobAnswers] = e.RunPrune, e.RunAnswers
 	srv := &Server{Engine: e, Stripe: api, Antom: ams, Runner: r, log: c.Log, clock: c.Clock, metrics: m, endStreams: func() { msp.DismissWatchers(); api.DismissListeners() }}
 	e.Deliver = func(ctx context.Context, msg engine.Message) { d.Now(ctx, msg.Merchant, msg.Delivery, r.Do) }
-	r.Handlers[stripe.JobReport] = api.RunReport
+	r.Handlers[stripe.JobReport], r.Handlers[stripe.JobPosted] = api.RunReport, api.RunPosted
 	r.Handlers[stripe.JobClock], r.Handlers[stripe.JobClockEnd] = api.RunClock, api.RunClockEnd
 	api.Advance = func(ctx context.Context, merchantID int64, to time.Time) error {
 		_, err := e.Advance(ctx, merchantID, func(at time.Time) time.Time { return later(at, to) }, r.Do)

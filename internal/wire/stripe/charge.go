@@ -41,6 +41,22 @@ type chargeBody struct {
 	Billing       owner             `json:"billing"`
 	TaxID         string            `json:"tax_id,omitempty"`
 	Transaction   string            `json:"transaction,omitempty"` // id of its balance transaction
+	Posting       string            `json:"posting,omitempty"`     // the same, while the charge does not name it yet
+}
+
+// chargeUpdated tells what changed of a charge.
+func (a *API) chargeUpdated(t *engine.Tx, old, row resource.Row, p *payment.Payment) error {
+	return a.emit(t, message{typ: "charge.updated", payment: p.ID, render: func(v *view) (obj, obj, error) {
+		o, err := v.renderCharge(row, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		was, err := v.renderCharge(old, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		return o, v.changed(was, o), nil
+	}})
 }
 
 // keys are what charges can be found by.
@@ -418,17 +434,7 @@ func updateCharge(c *call) (step, error) {
 				return err
 			}
 			row.Version++
-			return c.api.emit(t, message{typ: "charge.updated", payment: p.ID, render: func(v *view) (obj, obj, error) {
-				o, err := v.renderCharge(row, p)
-				if err != nil {
-					return nil, nil, err
-				}
-				was, err := v.renderCharge(old, p)
-				if err != nil {
-					return nil, nil, err
-				}
-				return o, v.changed(was, o), nil
-			}})
+			return c.api.chargeUpdated(t, old, row, p)
 		},
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).charge(chargeID) },
 	}, nil

@@ -152,6 +152,9 @@ func (a *API) CheckSettings(settings map[string]string) error {
 			return fault.Newf(fault.Invalid, "bad_account", "settings: %s: %q is not a number of endpoints from 0 to %d.", settingEndpoints, v, endpointsMax)
 		}
 	}
+	if v, ok := settings[settingAsync]; ok && v != "true" && v != "false" {
+		return fault.Newf(fault.Invalid, "bad_account", "settings: %s: %q is neither true nor false.", settingAsync, v)
+	}
 	if v, ok := settings[settingLimit]; ok {
 		if n, err := strconv.Atoi(v); err != nil || n < 1 {
 			return fault.Newf(fault.Invalid, "bad_account", "settings: %s: %q is not a number of requests a second; leave the setting out for no limit.", settingLimit, v)

@@ -179,6 +179,11 @@ func (a *API) intentCaptured(t *engine.Tx, i intent, f event.Fact) error {
 	if err := bookCharge(t, &row, b, f, i.payment.Method); err != nil {
 		return err
 	}
+	if !b.Later && i.namesLater(t) {
+		if err := postpone(t, &row); err != nil {
+			return err
+		}
+	}
 	if !b.Later {
 		if err := a.chargeEventOf(t, "charge.succeeded", charge); err != nil {
 			return err
