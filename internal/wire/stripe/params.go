@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
 )
 
@@ -351,4 +352,67 @@ func elements(v form.Value, name string) (items []form.Value, set bool, err erro
 		return nil, true, nil
 	}
 	return nil, true, invalid("", name, "Invalid array")
+}
+
+func currency(v form.Value) (money.Currency, error) { return currencyOf(v, "currency") }
+
+// currencyOf reads a currency from a parameter of another name.
+func currencyOf(v form.Value, name string) (money.Currency, error) {
+	s, err := must(v, name, 0)
+	if err != nil {
+		return "", err
+	}
+	cur, ok := money.ParseCurrency(s)
+	if !ok {
+		return "", invalid("", name, "Invalid currency: %s. Stripe currently supports these currencies: %s", strings.ToLower(printable(s)), supportedCurrencies)
+	}
+	return cur, nil
+}
+
+// supportedCurrencies lists what a currency parameter takes, the dollar first as
+// in the real message.
+var supportedCurrencies = func() string {
+	list := []string{"usd"}
+	for _, c := range money.Currencies() {
+		if c != "USD" {
+			list = append(list, c.Lower())
+		}
+	}
+	return strings.Join(list, ", ")
+}()
+
+func address(v form.Value, name string, stored map[string]string) (map[string]string, error) {
+	if v.Kind() == form.Scalar && v.String() == "" {
+		return nil, nil
+	}
+	h, set, err := hash(v, name)
+	if err != nil || !set {
+		return stored, err
+	}
+	if err := members(h, name, addressMembers...); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for k, s := range stored {
+		out[k] = s
+	}
+	for _, k := range h.Keys() {
+		s, _, err := text(h.Get(k), name+"["+k+"]", 0)
+		if err != nil {
+			return nil, err
+		}
+		out[k] = s
+	}
+	return out, nil
+}
+
+func renderAddress(a map[string]string) any {
+	if a == nil {
+		return nil
+	}
+	o := obj{}
+	for _, k := range addressMembers {
+		o[k] = nullable(a[k])
+	}
+	return o
 }

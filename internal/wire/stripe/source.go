@@ -147,33 +147,6 @@ func sourceAmount(v form.Value, rules method.Rules) (int64, error) {
 	return amount, nil
 }
 
-func currency(v form.Value) (money.Currency, error) { return currencyOf(v, "currency") }
-
-// currencyOf reads a currency from a parameter of another name.
-func currencyOf(v form.Value, name string) (money.Currency, error) {
-	s, err := must(v, name, 0)
-	if err != nil {
-		return "", err
-	}
-	cur, ok := money.ParseCurrency(s)
-	if !ok {
-		return "", invalid("", name, "Invalid currency: %s. Stripe currently supports these currencies: %s", strings.ToLower(printable(s)), supportedCurrencies)
-	}
-	return cur, nil
-}
-
-// supportedCurrencies lists what a currency parameter takes, the dollar first as
-// in the real message.
-var supportedCurrencies = func() string {
-	list := []string{"usd"}
-	for _, c := range money.Currencies() {
-		if c != "USD" {
-			list = append(list, c.Lower())
-		}
-	}
-	return strings.Join(list, ", ")
-}()
-
 func redirectURL(v form.Value) (string, error) {
 	h, set, err := hash(v, "redirect")
 	if err != nil {
@@ -273,42 +246,6 @@ func (o *owner) merge(v form.Value, param string, more ...string) error {
 	}
 	o.Address, err = address(h.Get("address"), param+"[address]", o.Address)
 	return err
-}
-
-func address(v form.Value, name string, stored map[string]string) (map[string]string, error) {
-	if v.Kind() == form.Scalar && v.String() == "" {
-		return nil, nil
-	}
-	h, set, err := hash(v, name)
-	if err != nil || !set {
-		return stored, err
-	}
-	if err := members(h, name, addressMembers...); err != nil {
-		return nil, err
-	}
-	out := map[string]string{}
-	for k, s := range stored {
-		out[k] = s
-	}
-	for _, k := range h.Keys() {
-		s, _, err := text(h.Get(k), name+"["+k+"]", 0)
-		if err != nil {
-			return nil, err
-		}
-		out[k] = s
-	}
-	return out, nil
-}
-
-func renderAddress(a map[string]string) any {
-	if a == nil {
-		return nil
-	}
-	o := obj{}
-	for _, k := range addressMembers {
-		o[k] = nullable(a[k])
-	}
-	return o
 }
 
 // scenarioKey is the metadata key that chooses what the simulator does with one
@@ -559,90 +496,4 @@ func sourceTransactions(c *call) (obj, error) {
 	}
 	_, path, _ := cutRoute(c.route)
 	return obj{"object": "list", "data": []any{}, "has_more": false, "url": path}, nil
-}
-
-// sourceStatus is the wire status, a pure function of the core's state.
-func sourceStatus(p *payment.Payment) string {
-	switch p.State() {
-	case payment.Started, payment.AwaitingPayer, payment.Processing:
-		return "pending"
-	case payment.Authorized:
-		if p.Attempt.Claim != "" {
-			return "consumed"
-		}
-		return "chargeable"
-	case payment.Captured, payment.Voided:
-		return "consumed"
-	case payment.Declined:
-		if !p.Attempt.AuthorizedAt.IsZero() {
-			return "consumed" // its one charge request failed
-		}
-		return "failed"
-	case payment.Expired:
-		return "canceled"
-	}
-	panic("stripe: source of a payment that is " + p.State().String())
-}
-
-// redirectStatus returns redirect.status and redirect.failure_reason.
-func redirectStatus(p *payment.Payment) (string, any) {
-	switch {
-	case !p.Attempt.AuthorizedAt.IsZero():
-		return "succeeded", nil
-	case p.State() == payment.Expired || p.State() == payment.Voided:
-		return "failed", "user_abort"
-	case p.State() != payment.Declined:
-		return "pending", nil
-	}
-	switch p.Attempt.Reason {
-	case payment.PayerDeclined:
-		return "failed", "declined"
-	case payment.PayerAborted:
-		return "failed", "user_abort"
-	default:
-		return "failed", "processing_error"
-	}
-}
-
-// source renders a source by id.
-func (v *view) source(sourceID string, public bool) (obj, error) {
-	row, err := v.Resource(kindSource, sourceID)
-	if err != nil {
-		return nil, err
-	}
-	p, err := v.Payment(row.Payment)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderSource(row, &p, public)
-}
-
-func (v *view) renderSource(row resource.Row, p *payment.Payment, public bool) (obj, error) {
-	b, err := decodeBody[sourceBody](row)
-	if err != nil {
-		return nil, err
-	}
-	status, failure := redirectStatus(p)
-	o := obj{
-		"id": row.ID, "object": "source",
-		"alipay": obj{"data_string": nil, "native_url": nil, "statement_descriptor": nullable(b.WalletDescriptor)},
-		"amount": p.Amount.Minor, "client_secret": b.ClientSecret, "created": row.Created.Unix(), "currency": p.Amount.Currency.Lower(),
-		"flow": "redirect", "livemode": v.merchant.Live,
-		"owner": obj{
-			"address": renderAddress(b.Owner.Address), "email": nullable(b.Owner.Email), "name": nullable(b.Owner.Name), "phone": nullable(b.Owner.Phone),
-			"verified_address": nil, "verified_email": nil, "verified_name": nil, "verified_phone": nil,
-		},
-		"redirect":             obj{"failure_reason": failure, "return_url": b.ReturnURL, "status": status, "url": v.api.config.BaseURL + "/pay/" + engine.Token(v.merchant, *p)},
-		"statement_descriptor": nullable(b.Descriptor), "status": sourceStatus(p), "type": p.Method, "usage": "single_use",
-	}
-	if since(v.version, versionRecentMembers) {
-		o["allow_redisplay"] = "unspecified"
-	}
-	if b.Customer != "" {
-		o["customer"] = b.Customer
-	}
-	if !public {
-		o["metadata"] = b.Metadata
-	}
-	return o, nil
 }
