@@ -32,9 +32,10 @@ func job(m merchant.Merchant, delivery string, due time.Time, pl Payload) (store
 
 // Plan writes a message's delivery and the job that makes its first attempt, in
 // the transaction of what it is about: at once, unless the race lab has other
-// plans. d.Created is the transaction's time.
-func Plan(t Tx, front, event string, d store.Delivery) error {
-	rule, hold, err := t.RaceMessage(race.Message{Event: event, Endpoint: d.Endpoint, Body: d.Body}, race.Held{Front: front, Delivery: d.ID})
+// plans. text is what is sent, if that is known already; d.Body is what the front
+// keeps of it, in a form of its own. d.Created is the transaction's time.
+func Plan(t Tx, front, event string, text []byte, d store.Delivery) error {
+	rule, hold, err := t.RaceMessage(race.Message{Event: event, Endpoint: d.Endpoint, Body: text}, race.Held{Front: front, Delivery: d.ID})
 	if err != nil {
 		return err
 	}

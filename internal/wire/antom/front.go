@@ -189,7 +189,7 @@ func (a *API) notify(t *engine.Tx, n notice) error {
 	for range max(n.copies, 1) {
 		d := store.Delivery{ID: t.NewID("dlv_"), Event: noticeID, Endpoint: noticeID, State: webhook.Pending, Created: t.At, Body: body}
 		if n.after == 0 {
-			if err := webhook.Plan(t, Name, n.kind, d); err != nil {
+			if err := webhook.Plan(t, Name, n.kind, body, d); err != nil {
 				return err
 			}
 			continue

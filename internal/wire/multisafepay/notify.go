@@ -48,7 +48,7 @@ func (a *API) notify(t *engine.Tx, row *resource.Row, o *order, at time.Time) er
 	if o.Options.Notification == "" {
 		return nil
 	}
-	return webhook.Plan(t, Name, o.Status, store.Delivery{ID: t.NewID("ntf_"), Event: o.OrderID, Endpoint: row.ID, State: webhook.Pending, Created: at})
+	return webhook.Plan(t, Name, o.Status, nil, store.Delivery{ID: t.NewID("ntf_"), Event: o.OrderID, Endpoint: row.ID, State: webhook.Pending, Created: at})
 }
 
 // Prepare implements webhook.Front. Signatures have the time of the wall,

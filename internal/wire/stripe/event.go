@@ -123,8 +123,9 @@ func (a *API) emit(t *engine.Tx, m message) error {
 		if err != nil {
 			return err
 		}
-		d := store.Delivery{ID: t.NewID("whd_"), Event: eventID, Endpoint: e.row.ID, State: webhook.Pending, Created: t.At, Body: encode(o)}
-		if err := webhook.Plan(t, Name, m.typ, d); err != nil {
+		text := encode(o)
+		d := store.Delivery{ID: t.NewID("whd_"), Event: eventID, Endpoint: e.row.ID, State: webhook.Pending, Created: t.At, Body: dictionary().Pack(text)}
+		if err := webhook.Plan(t, Name, m.typ, text, d); err != nil {
 			return err
 		}
 	}
@@ -321,7 +322,7 @@ func (a *API) Resend(t *engine.Tx, event, endpoint resource.Row) error {
 		if err != nil {
 			return err
 		}
-		d := store.Delivery{ID: t.NewID("whd_"), Event: event.ID, Endpoint: endpoint.ID, State: webhook.Pending, Created: t.At, Next: t.At, Body: encode(o)}
+		d := store.Delivery{ID: t.NewID("whd_"), Event: event.ID, Endpoint: endpoint.ID, State: webhook.Pending, Created: t.At, Next: t.At, Body: dictionary().Pack(encode(o))}
 		if err := t.InsertDelivery(d); err != nil {
 			return err
 		}

@@ -190,11 +190,15 @@ func (a *API) Prepare(r store.Reader, d store.Delivery, wall time.Time) (webhook
 	if err != nil {
 		return webhook.Call{}, false, err
 	}
-	signed := signature.Header(wall.Unix(), d.Body, b.secrets(wall)...)
-	if bytes.Contains(d.Body, testMode) {
-		signed = signature.Decoy(signed, wall.Unix(), d.Body)
+	text, err := dictionary().Unpack(d.Body)
+	if err != nil {
+		return webhook.Call{}, false, fmt.Errorf("delivery %s: %w", d.ID, err)
 	}
-	return webhook.Call{Method: http.MethodPost, URL: b.URL, Body: d.Body, Ailing: !b.FailingSince.IsZero(), Header: http.Header{
+	signed := signature.Header(wall.Unix(), text, b.secrets(wall)...)
+	if bytes.Contains(text, testMode) {
+		signed = signature.Decoy(signed, wall.Unix(), text)
+	}
+	return webhook.Call{Method: http.MethodPost, URL: b.URL, Body: text, Ailing: !b.FailingSince.IsZero(), Header: http.Header{
 		"Content-Type":     {"application/json; charset=utf-8"},
 		"User-Agent":       {"Stripe/1.0 (+https://stripe.com/docs/webhooks)"},
 		"Accept":           {"*/*; q=0.5, application/xml"},

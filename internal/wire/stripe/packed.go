@@ -16,8 +16,8 @@ import (
 //go:embed dictionary.txt
 var dictionaryText []byte
 
-// dictionary packs what is stored as it was rendered: events, and answers to
-// idempotent requests.
+// dictionary packs what is stored as it was rendered: events, what is delivered of
+// them, and answers to idempotent requests.
 var dictionary = sync.OnceValue(func() *pack.Dictionary { return pack.New(1, dictionaryText) })
 
 // decodeEvent reads an event's row. Rows of former versions are not packed.
