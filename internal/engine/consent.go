@@ -2,10 +2,7 @@ package engine
 
 import (
 	"context"
-	"crypto/subtle"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/agreement"
@@ -15,10 +12,9 @@ import (
 	"github.com/ducatpay/ducat/internal/store"
 )
 
-// AgreementToken names an agreement on its hosted page. It carries the
-// agreement's secret: whoever has it may decide.
+// AgreementToken names an agreement on its hosted page: whoever has it may decide.
 func AgreementToken(m merchant.Merchant, a agreement.Agreement) string {
-	return strconv.FormatUint(uint64(m.ID), 36) + "-" + strings.TrimPrefix(a.ID, "agr_") + "-" + a.Secret
+	return tokenFor(m, "agr_", a.ID, a.Secret)
 }
 
 // Consent is what the hosted page knows about an agreement.
@@ -34,70 +30,60 @@ type Consent struct {
 // Consent finds the agreement of a token. A wrong token is store.ErrNotFound,
 // whatever is wrong with it.
 func (e *Engine) Consent(ctx context.Context, token string) (Consent, error) {
-	merchantID, id, secret, ok := parseToken(token, "agr_")
-	if !ok {
-		return Consent{}, store.ErrNotFound
+	k, err := parseToken(token, "agr_")
+	if err != nil {
+		return Consent{}, err
 	}
 	var c Consent
-	read := func() error {
-		return e.View(ctx, merchantID, func(r store.Reader, m merchant.Merchant, at time.Time) error {
-			a, err := r.Agreement(id)
-			if err != nil {
-				return err
-			}
-			if subtle.ConstantTimeCompare([]byte(a.Secret), []byte(secret)) != 1 {
-				return store.ErrNotFound
-			}
-			front, ok := e.fronts[a.Front].(AgreementFront)
-			if !ok {
-				return fmt.Errorf("agreement %s belongs to front %q, which is not running or has none", a.ID, a.Front)
-			}
-			to, details, err := front.AgreementReturnTo(r, a)
-			rules, _ := method.Find(a.Product, a.Method)
-			c = Consent{Merchant: m, Agreement: a, Method: rules.Name, ReturnTo: to, Details: details, At: at}
-			return err
-		})
-	}
-	if err := read(); err != nil {
-		return Consent{}, err
-	}
-	if !c.Agreement.Overdue(c.At) {
-		return c, nil
-	}
-	if err := e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
-		_, err := t.LoadAgreement(id)
+	err = e.look(ctx, k, func(r store.Reader, m merchant.Merchant, at time.Time) (overdue bool, err error) {
+		c, err = e.consent(r, m, at, k)
+		return c.Agreement.Overdue(at), err
+	}, func(t *Tx) error {
+		_, err := t.LoadAgreement(k.id)
 		return err
-	}); err != nil {
+	})
+	if err != nil {
 		return Consent{}, err
 	}
-	return c, read()
+	return c, nil
+}
+
+func (e *Engine) consent(r store.Reader, m merchant.Merchant, at time.Time, k token) (Consent, error) {
+	a, err := r.Agreement(k.id)
+	if err != nil {
+		return Consent{}, err
+	}
+	if err := k.check(a.Secret); err != nil {
+		return Consent{}, err
+	}
+	front, ok := e.fronts[a.Front].(AgreementFront)
+	if !ok {
+		return Consent{}, fmt.Errorf("agreement %s belongs to front %q, which is not running or has none", a.ID, a.Front)
+	}
+	to, details, err := front.AgreementReturnTo(r, a)
+	rules, _ := method.Find(a.Product, a.Method)
+	return Consent{Merchant: m, Agreement: a, Method: rules.Name, ReturnTo: to, Details: details, At: at}, err
 }
 
 // DecideConsent applies the payer's decision on a simulated page. payer is the
 // wallet's name for them, "" for a made-up one; deciding twice changes nothing.
 func (e *Engine) DecideConsent(ctx context.Context, token string, d rail.Decision, payer string) (Consent, error) {
-	c, err := e.Consent(ctx, token)
-	if err != nil {
-		return Consent{}, err
-	}
-	if payer == "" {
-		payer = "user" + c.Agreement.ID[max(len(c.Agreement.ID)-8, 0):]
-	}
-	if err := e.Update(ctx, c.Merchant.ID, Cause{}, func(t *Tx) error {
-		a, err := t.LoadAgreement(c.Agreement.ID)
-		if err != nil {
-			return err
+	return e.changeConsent(ctx, token, func(t *Tx, a *agreement.Agreement) error {
+		if payer == "" {
+			payer = "user" + a.ID[max(len(a.ID)-8, 0):]
 		}
 		return t.DecideAgreement(a, d, payer)
-	}); err != nil {
-		return Consent{}, err
-	}
-	return e.Consent(ctx, token)
+	})
 }
 
 // WithdrawConsent ends an agreement as the payer would in the wallet, if the
 // wallet lets them. Withdrawing what is over changes nothing.
 func (e *Engine) WithdrawConsent(ctx context.Context, token string) (Consent, error) {
+	return e.changeConsent(ctx, token, (*Tx).WithdrawAgreement)
+}
+
+// changeConsent changes the agreement of a token and shows it as it then is.
+func (e *Engine) changeConsent(ctx context.Context, token string, change func(t *Tx, a *agreement.Agreement) error) (Consent, error) {
 	c, err := e.Consent(ctx, token)
 	if err != nil {
 		return Consent{}, err
@@ -107,7 +93,7 @@ func (e *Engine) WithdrawConsent(ctx context.Context, token string) (Consent, er
 		if err != nil {
 			return err
 		}
-		return t.WithdrawAgreement(a)
+		return change(t, a)
 	}); err != nil {
 		return Consent{}, err
 	}

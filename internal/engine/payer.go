@@ -3,12 +3,9 @@ package engine
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/event"
@@ -18,22 +15,9 @@ import (
 	"github.com/ducatpay/ducat/internal/store"
 )
 
-// Token names a payment on its hosted page. It carries the payment's secret:
-// whoever has it may decide.
+// Token names a payment on its hosted page: whoever has it may decide.
 func Token(m merchant.Merchant, p payment.Payment) string {
-	return strconv.FormatUint(uint64(m.ID), 36) + "-" + strings.TrimPrefix(p.ID, "pay_") + "-" + p.Secret
-}
-
-func parseToken(token, prefix string) (merchantID int64, id, secret string, ok bool) {
-	parts := strings.Split(token, "-")
-	if len(parts) != 3 || len(token) > 100 {
-		return 0, "", "", false
-	}
-	n, err := strconv.ParseUint(parts[0], 36, 64)
-	if err != nil {
-		return 0, "", "", false
-	}
-	return int64(n), prefix + parts[1], parts[2], true
+	return tokenFor(m, "pay_", p.ID, p.Secret)
 }
 
 // receiptSecret is derived from the payment's secret and does not reveal it: who
@@ -52,21 +36,21 @@ func ReceiptToken(m merchant.Merchant, p payment.Payment) string {
 // Receipt finds the captured payment a receipt's token names. A wrong token is
 // store.ErrNotFound, whatever is wrong with it.
 func (e *Engine) Receipt(ctx context.Context, token string) (merchant.Merchant, payment.Payment, error) {
-	merchantID, paymentID, secret, ok := parseToken(token, "pay_")
-	if !ok {
-		return merchant.Merchant{}, payment.Payment{}, store.ErrNotFound
+	k, err := parseToken(token, "pay_")
+	if err != nil {
+		return merchant.Merchant{}, payment.Payment{}, err
 	}
 	var who merchant.Merchant
 	var p payment.Payment
-	err := e.View(ctx, merchantID, func(r store.Reader, m merchant.Merchant, _ time.Time) (err error) {
+	err = e.View(ctx, k.merchant, func(r store.Reader, m merchant.Merchant, _ time.Time) (err error) {
 		who = m
-		if p, err = r.Payment(paymentID); err != nil {
+		if p, err = r.Payment(k.id); err != nil {
 			return err
 		}
-		if subtle.ConstantTimeCompare([]byte(receiptSecret(p)), []byte(secret)) != 1 || p.State() != payment.Captured {
+		if p.State() != payment.Captured {
 			return store.ErrNotFound
 		}
-		return nil
+		return k.check(receiptSecret(p))
 	})
 	return who, p, err
 }
@@ -84,47 +68,35 @@ type Visit struct {
 // Visit finds the payment of a token. A wrong token is store.ErrNotFound,
 // whatever is wrong with it.
 func (e *Engine) Visit(ctx context.Context, token string) (Visit, error) {
-	merchantID, paymentID, secret, ok := parseToken(token, "pay_")
-	if !ok {
-		return Visit{}, store.ErrNotFound
-	}
-	var v Visit
-	read := func() error {
-		return e.View(ctx, merchantID, func(r store.Reader, m merchant.Merchant, at time.Time) (err error) {
-			v, err = e.visit(r, m, at, paymentID, secret)
-			return err
-		})
-	}
-	if err := read(); err != nil {
+	k, err := parseToken(token, "pay_")
+	if err != nil {
 		return Visit{}, err
 	}
-	if !v.Payment.Overdue(v.At) {
-		return v, nil
-	}
-	if err := e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
-		p, err := t.LoadPayment(paymentID)
+	var v Visit
+	err = e.look(ctx, k, func(r store.Reader, m merchant.Merchant, at time.Time) (overdue bool, err error) {
+		p, err := r.Payment(k.id)
+		if err != nil {
+			return false, err
+		}
+		v, err = e.visit(r, m, at, p, k)
+		return p.Overdue(at), err
+	}, func(t *Tx) error {
+		p, err := t.LoadPayment(k.id)
 		if err != nil {
 			return err
 		}
 		_, err = t.Lapse(p)
 		return err
-	}); err != nil {
-		return Visit{}, err
-	}
-	return v, read()
-}
-
-func (e *Engine) visit(r store.Reader, m merchant.Merchant, at time.Time, paymentID, secret string) (Visit, error) {
-	p, err := r.Payment(paymentID)
+	})
 	if err != nil {
 		return Visit{}, err
 	}
-	return e.visitOf(r, m, at, p, secret)
+	return v, nil
 }
 
-func (e *Engine) visitOf(r store.Reader, m merchant.Merchant, at time.Time, p payment.Payment, secret string) (Visit, error) {
-	if subtle.ConstantTimeCompare([]byte(p.Secret), []byte(secret)) != 1 {
-		return Visit{}, store.ErrNotFound
+func (e *Engine) visit(r store.Reader, m merchant.Merchant, at time.Time, p payment.Payment, k token) (Visit, error) {
+	if err := k.check(p.Secret); err != nil {
+		return Visit{}, err
 	}
 	front, ok := e.fronts[p.Front]
 	if !ok {
@@ -141,17 +113,17 @@ var errUndecidable = errors.New("engine: nothing to decide")
 // payment that is decided already changes nothing. extra, if there is one, gives
 // the instructions the payer chose on the page, put before the payment's own.
 func (e *Engine) Decide(ctx context.Context, token string, d rail.Decision, extra func(p payment.Payment) []rail.Rule) (v Visit, err error) {
-	merchantID, paymentID, secret, ok := parseToken(token, "pay_")
-	if !ok {
-		return Visit{}, store.ErrNotFound
+	k, err := parseToken(token, "pay_")
+	if err != nil {
+		return Visit{}, err
 	}
-	err = e.Update(ctx, merchantID, Cause{}, func(t *Tx) error {
-		p, err := t.LoadPayment(paymentID)
+	err = e.Update(ctx, k.merchant, Cause{}, func(t *Tx) error {
+		p, err := t.LoadPayment(k.id)
 		if err != nil {
 			return err
 		}
-		if subtle.ConstantTimeCompare([]byte(p.Secret), []byte(secret)) != 1 {
-			return store.ErrNotFound
+		if err := k.check(p.Secret); err != nil {
+			return err
 		}
 		if _, err := t.Lapse(p); err != nil {
 			return err
@@ -164,7 +136,7 @@ func (e *Engine) Decide(ctx context.Context, token string, d rail.Decision, extr
 		if err := t.decide(p, d, rules); err != nil {
 			return err
 		}
-		v, err = e.visitOf(t, t.Who, t.At, *p, secret)
+		v, err = e.visit(t, t.Who, t.At, *p, k)
 		v.Decided = decided
 		return err
 	})
