@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,6 +95,25 @@ func (o *Opened[P]) Put(credential string, p P) {
 // Credential finds a provisioned key.
 func (w *Worlds) Credential(ctx context.Context, key string) (store.Credential, error) {
 	return w.e.Store.Credential(ctx, merchant.KeyHash(key))
+}
+
+// KeyStands reports whether a key, known by its hash, opens what it opened before:
+// it is one of the merchant's and of one of the kinds, and not revoked. A sandbox's
+// key is stored nowhere; it opens nothing once the account has keys of its own.
+func (e *Engine) KeyStands(ctx context.Context, merchantID int64, hash []byte, kinds ...string) (bool, error) {
+	c, err := e.Store.Credential(ctx, hash)
+	if err == nil {
+		return !c.Revoked && c.Merchant == merchantID && slices.Contains(kinds, c.Kind), nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	var m merchant.Merchant
+	err = e.Store.View(ctx, merchantID, func(r store.Reader) (err error) {
+		m, err = r.Merchant()
+		return err
+	})
+	return err == nil && !m.Profile.Provisioned, err
 }
 
 // Reset empties a test merchant and gives it the settings of a fresh one.

@@ -103,21 +103,11 @@ func (h *handler) keyStands(ctx context.Context, merchantID int64, hash string) 
 	if err != nil {
 		return errNoSession
 	}
-	key, err := h.Engine.Store.Credential(ctx, b)
-	if err == nil && (key.Revoked || key.Merchant != merchantID || key.Kind != "secret") {
-		return errNoSession
+	ok, err := h.Engine.KeyStands(ctx, merchantID, b, "secret")
+	if err == nil && !ok {
+		err = errNoSession
 	}
-	if !errors.Is(err, store.ErrNotFound) {
-		return err
-	}
-	// A sandbox's key is stored nowhere. It opens nothing once the account has keys.
-	return h.Engine.Store.View(ctx, merchantID, func(r store.Reader) error {
-		m, err := r.Merchant()
-		if err == nil && m.Profile.Provisioned {
-			err = errNoSession
-		}
-		return err
-	})
+	return err
 }
 
 // signedIn serves those who are signed in and sends others to sign in. A post must

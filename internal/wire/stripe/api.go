@@ -312,11 +312,24 @@ func isMultipart(r *http.Request) bool {
 	return strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/form-data")
 }
 
+// publicKeys begins the stored form of a browser's or an app's idempotency keys, a
+// space of their own: they neither read what a server was answered nor take its
+// keys away. No header can spell it.
+const publicKeys = "public\n"
+
+// scoped is the idempotency key as it is stored.
+func (c *call) scoped() string {
+	if c.key != "" && c.principal.public {
+		return publicKeys + c.key
+	}
+	return c.key
+}
+
 // op is the call as the engine executes it, but for what it does.
 func (c *call) op() engine.Op {
 	op := engine.Op{
 		Merchant: c.principal.merchantID, Cause: engine.Cause{RequestID: c.requestID, IdempotencyKey: c.key},
-		Key: c.key, Endpoint: c.route, AnyParameters: !since(c.version, versionKeyParameters),
+		Key: c.scoped(), Endpoint: c.route, AnyParameters: !since(c.version, versionKeyParameters),
 	}
 	if c.key != "" {
 		op.Fingerprint = c.fingerprint()

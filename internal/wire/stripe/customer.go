@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -376,22 +377,27 @@ func (v *view) renderCustomer(row resource.Row) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	method, err := v.defaultMethod(row.ID, b.DefaultMethod)
-	if err != nil {
-		return nil, err
-	}
 	o := obj{
-		"id": row.ID, "object": "customer", "address": renderAddress(b.Address), "balance": b.Balance, "created": row.Created.Unix(), "currency": nil,
-		"default_source": nullable(b.DefaultSource), "delinquent": false, "description": nullable(b.Description), "email": nullable(b.Email),
-		"invoice_prefix": b.Prefix, "invoice_settings": obj{"custom_fields": nil, "default_payment_method": method, "footer": nil, "rendering_options": nil},
-		"livemode": v.merchant.Live, "metadata": b.Metadata, "name": nullable(b.Name), "next_invoice_sequence": max(b.Sequence, 1), "phone": nullable(b.Phone),
-		"preferred_locales": append([]string{}, b.Locales...), "shipping": nil, "tax_exempt": firstOf(b.TaxExempt, "none"), "test_clock": nullable(b.TestClock),
+		"id": row.ID, "object": "customer", "created": row.Created.Unix(), "default_source": nullable(b.DefaultSource), "description": nullable(b.Description),
+		"email": nullable(b.Email), "livemode": v.merchant.Live, "shipping": nil,
 	}
-	if b.Business != "" {
-		o["business_name"] = b.Business
-	}
-	if b.Individual != "" {
-		o["individual_name"] = b.Individual
+	if !v.public { // apps are shown the members above, as the fixtures of their libraries have them
+		method, err := v.defaultMethod(row.ID, b.DefaultMethod)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(o, obj{
+			"address": renderAddress(b.Address), "balance": b.Balance, "currency": nil, "delinquent": false,
+			"invoice_prefix": b.Prefix, "invoice_settings": obj{"custom_fields": nil, "default_payment_method": method, "footer": nil, "rendering_options": nil},
+			"metadata": b.Metadata, "name": nullable(b.Name), "next_invoice_sequence": max(b.Sequence, 1), "phone": nullable(b.Phone),
+			"preferred_locales": append([]string{}, b.Locales...), "tax_exempt": firstOf(b.TaxExempt, "none"), "test_clock": nullable(b.TestClock),
+		})
+		if b.Business != "" {
+			o["business_name"] = b.Business
+		}
+		if b.Individual != "" {
+			o["individual_name"] = b.Individual
+		}
 	}
 	if b.Shipping != nil {
 		o["shipping"] = renderShipping(b.Shipping)

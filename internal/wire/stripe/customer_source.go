@@ -264,7 +264,7 @@ func window(ids []string, label string, l listing) (page []string, more bool, er
 func (v *view) customerSources(id string, b customerBody) (obj, error) {
 	data := []any{}
 	for i := len(b.Sources) - 1; i >= 0 && len(data) < nestedRefunds; i-- {
-		o, err := v.source(b.Sources[i], false)
+		o, err := v.source(b.Sources[i], v.public)
 		if err != nil {
 			return nil, err
 		}

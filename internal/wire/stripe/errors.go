@@ -119,9 +119,9 @@ func translate(err error) *wireError {
 	}
 	switch f.Code {
 	case engine.CodeKeyParameters:
-		return &wireError{status: 400, typ: "idempotency_error", first: firstUse(err), message: fmt.Sprintf("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", f.Message)}
+		return &wireError{status: 400, typ: "idempotency_error", first: firstUse(err), message: fmt.Sprintf("Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", strings.TrimPrefix(f.Message, publicKeys))}
 	case engine.CodeKeyBusy:
-		return &wireError{status: 409, code: "idempotency_key_in_use", retry: "true", first: firstUse(err), message: fmt.Sprintf("There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through): %s. Please try again later.", f.Message)}
+		return &wireError{status: 409, code: "idempotency_key_in_use", retry: "true", first: firstUse(err), message: fmt.Sprintf("There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through): %s. Please try again later.", strings.TrimPrefix(f.Message, publicKeys))}
 	case "method_not_available":
 		return invalid("payment_method_not_available", "type", "The payment method is temporarily unavailable. Ask the customer to choose another payment method.")
 	case "processing_error":

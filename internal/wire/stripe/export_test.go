@@ -38,6 +38,9 @@ func DifferenceDates() []string {
 	return dates
 }
 
+// LimitSockets bounds the sockets of the command line tool.
+func (a *API) LimitSockets(n int) { a.listeners.max = n }
+
 // LimitReports makes reports larger than that many bytes fail.
 func (a *API) LimitReports(bytes int) { a.reportMax = bytes }
 

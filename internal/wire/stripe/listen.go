@@ -58,6 +58,7 @@ const (
 type sessionBody struct {
 	Feature string     `json:"feature"`
 	Device  string     `json:"device"`
+	Key     []byte     `json:"key"` // hash of the key it was asked for with, which it ends with
 	Filters logFilters `json:"filters"`
 	Seen    time.Time  `json:"seen"`            // on the wall's time: somebody was connected
 	From    string     `json:"from"`            // the place from which events are looked for
@@ -91,7 +92,7 @@ func createSession(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	b := sessionBody{Device: device}
+	b := sessionBody{Device: device, Key: merchant.KeyHash(c.apiKey)}
 	if b.Feature, err = feature(c.params.Get("websocket_features")); err != nil {
 		return step{}, err
 	}
@@ -211,6 +212,7 @@ func sendAgain(t *engine.Tx, eventID string) error {
 			return nil
 		}
 		b.Again = append(b.Again, eventID)
+		b.Again = b.Again[max(0, len(b.Again)-rememberedMax):]
 		row.Body = encodeBody(b)
 		return t.UpdateResource(row)
 	})
@@ -241,7 +243,19 @@ func (a *API) session(ctx context.Context, id string) (merchant.Merchant, sessio
 		}
 		return err
 	})
+	if err == nil {
+		err = a.sessionStands(ctx, merchantID, b.Key)
+	}
 	return who, b, rowID, err
+}
+
+// sessionStands refuses a session whose key was revoked.
+func (a *API) sessionStands(ctx context.Context, merchantID int64, key []byte) error {
+	ok, err := a.engine.KeyStands(ctx, merchantID, key, "secret", "restricted")
+	if err == nil && !ok {
+		err = store.ErrNotFound
+	}
+	return err
 }
 
 // logFilters limit a request log. Empty ones let everything through.

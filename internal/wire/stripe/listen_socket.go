@@ -37,6 +37,13 @@ const (
 	// listenMessageMax bounds a message of the tool's, in bytes: what a program
 	// answered, shortened to 5,000, and its headers.
 	listenMessageMax = 256 << 10
+	// keyCheckEvery is how soon a socket ends whose key was revoked.
+	keyCheckEvery = 10 * time.Second
+	// listenLooksMax is how many looks a second a node affords: with more sockets
+	// each is told less promptly.
+	listenLooksMax = 250
+	// listenersMax is how many sockets a node has at once.
+	listenersMax = 1000
 	// listenSendWithin is how long the tool may take to accept a message.
 	listenSendWithin = 10 * time.Second
 )
@@ -48,8 +55,14 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 	defer context.AfterFunc(a.listeners.leaving, cancel)()
 	l, err := a.openSocket(r)
 	if err == nil {
-		defer a.listeners.enter(l.session, cancel)()
-		l, err = a.openSocket(r) // what the one before it was told
+		leave, ok := a.listeners.enter(l.session, cancel)
+		defer leave()
+		if ok {
+			l, err = a.openSocket(r) // what the one before it was told
+		} else {
+			w.Header().Set("Retry-After", "5")
+			err = &wireError{status: http.StatusTooManyRequests, code: "rate_limit", message: "There are too many sockets of the command line tool at present."}
+		}
 	}
 	if err != nil {
 		we := translate(err)
@@ -72,6 +85,10 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 		l.hear(ctx)
 	}()
+	go func() {
+		defer cancel()
+		l.guard(ctx)
+	}()
 	if err := l.serve(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, errSessionOver) {
 		a.log.Warn("a socket was closed", "error", err)
 	}
@@ -89,7 +106,7 @@ func (a *API) openSocket(r *http.Request) (*listener, error) {
 	if f := r.URL.Query().Get("websocket_feature"); f != b.Feature {
 		return nil, invalid("", "websocket_feature", "This session is for the feature %s, not for %s.", b.Feature, printable(f))
 	}
-	l := &listener{api: a, who: who, session: rowID, filters: b.Filters, from: b.From, told: map[string]bool{}}
+	l := &listener{api: a, who: who, session: rowID, key: b.Key, filters: b.Filters, from: b.From, told: map[string]bool{}}
 	for _, id := range b.Told {
 		l.told[id] = true
 	}
@@ -106,6 +123,7 @@ func (a *API) openSocket(r *http.Request) (*listener, error) {
 type listeners struct {
 	mu      sync.Mutex
 	by      map[string]*seat
+	max     int // how many there may be
 	leaving context.Context
 	dismiss context.CancelFunc
 }
@@ -117,17 +135,22 @@ type seat struct {
 }
 
 func newListeners() *listeners {
-	l := &listeners{by: map[string]*seat{}}
+	l := &listeners{by: map[string]*seat{}, max: listenersMax}
 	l.leaving, l.dismiss = context.WithCancel(context.Background())
 	return l
 }
 
 // enter takes the session's place, from the socket that had it: the tool has given
-// that one up, whether this node has noticed or not.
-func (l *listeners) enter(session string, cancel context.CancelFunc) (leave func()) {
+// that one up, whether this node has noticed or not. A session without a place gets
+// one if there is room.
+func (l *listeners) enter(session string, cancel context.CancelFunc) (leave func(), ok bool) {
 	mine := &seat{cancel, make(chan struct{})}
 	l.mu.Lock()
 	before := l.by[session]
+	if before == nil && len(l.by) >= l.max {
+		l.mu.Unlock()
+		return func() {}, false
+	}
 	l.by[session] = mine
 	l.mu.Unlock()
 	if before != nil {
@@ -141,20 +164,29 @@ func (l *listeners) enter(session string, cancel context.CancelFunc) (leave func
 		}
 		l.mu.Unlock()
 		close(mine.left)
-	}
+	}, true
+}
+
+// pace is how long a socket waits between two looks.
+func (l *listeners) pace() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(listenEvery, time.Second*time.Duration(len(l.by))/listenLooksMax)
 }
 
 // DismissListeners closes all sockets, and those that are opened later: the
 // server is going to stop. The tool connects again.
 func (a *API) DismissListeners() { a.listeners.dismiss() }
 
-// listener is one socket. Its methods are called by one goroutine, but for hear.
+// listener is one socket. Its methods are called by one goroutine, but for hear
+// and guard.
 type listener struct {
 	api     *API
 	conn    *websocket.Conn
 	serve   func(ctx context.Context) error
 	who     merchant.Merchant
 	session string
+	key     []byte // hash of the key that the session ends with
 	filters logFilters
 	secret  string
 	from    string          // as in the session's row
@@ -183,6 +215,14 @@ func (l *listener) hear(ctx context.Context) {
 			continue
 		}
 		l.api.log.Debug("the command line tool says", "session", l.session, "type", said.Type, "event", firstOf(said.Event, said.Webhook), "url", said.URL, "status", said.Status)
+	}
+}
+
+// guard returns when the session's key no longer stands, or that cannot be found
+// out.
+func (l *listener) guard(ctx context.Context) {
+	for ctx.Err() == nil && l.api.sessionStands(ctx, l.who.ID, l.key) == nil {
+		l.api.engine.Clock.Wait(ctx, keyCheckEvery, nil)
 	}
 }
 
@@ -239,7 +279,7 @@ func (l *listener) events(ctx context.Context) error {
 		if err := l.look(ctx); err != nil {
 			return err
 		}
-		l.api.engine.Clock.Wait(ctx, listenEvery, nil)
+		l.api.engine.Clock.Wait(ctx, l.api.listeners.pace(), nil)
 	}
 	return nil
 }

@@ -33,6 +33,10 @@ const (
 	reportMax = fileMax
 )
 
+// columnsMax bounds the columns of a report: all there are, and as many keys of
+// metadata as two objects have.
+const columnsMax = 200
+
 // reportTooLarge is why a run fails.
 const reportTooLarge = "The report would be larger than %d bytes. Run it for a shorter interval or with fewer columns."
 
@@ -223,6 +227,9 @@ func (typ reportType) chosen(v form.Value) ([]string, error) {
 	}
 	if v.Kind() != form.List {
 		return nil, invalid("", name, "Invalid array")
+	}
+	if len(v.Items()) > columnsMax {
+		return nil, invalid("", name, "A report can have up to %d columns.", columnsMax)
 	}
 	var columns []string
 	for i, item := range v.Items() {

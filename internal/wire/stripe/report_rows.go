@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -435,11 +436,11 @@ func (i *item) field(column string) (string, error) {
 	major := func(n int64) string { return money.Of(n, i.Currency).Decimal() }
 	if m := metadataColumn.FindStringSubmatch(column); m != nil {
 		o, err := i.object(map[string]string{"payment": "charge", "refund": "refund"}[m[1]])
-		return memberText(o, "metadata", m[2]), err
+		return noFormula(memberText(o, "metadata", m[2])), err
 	}
 	if from, ok := columnOf[column]; ok {
 		o, err := i.object(from[0])
-		return memberText(o, from[1:]...), err
+		return noFormula(memberText(o, from[1:]...)), err
 	}
 	switch column {
 	case "balance_transaction_id":
@@ -457,7 +458,7 @@ func (i *item) field(column string) (string, error) {
 	case "source_id":
 		return i.Source, nil
 	case "description":
-		return i.Description, nil
+		return noFormula(i.Description), nil
 	case "is_link":
 		return "false", nil
 	case "customer_facing_amount", "customer_facing_currency":
@@ -471,6 +472,18 @@ func (i *item) field(column string) (string, error) {
 		return major(i.Amount), nil
 	}
 	return i.instant(column)
+}
+
+// harmless is text that spreadsheets take for a number at most.
+var harmless = regexp.MustCompile(`^[-+][-+0-9 .,()/]*$`)
+
+// noFormula is somebody's text as it stands in a file that people open with a
+// spreadsheet: what would be taken for a formula gets an apostrophe.
+func noFormula(s string) string {
+	if s == "" || !strings.ContainsRune("=+-@\t\r", rune(s[0])) || harmless.MatchString(s) {
+		return s
+	}
+	return "'" + s
 }
 
 // instant is what an item has in a column with a time: of its own, in UTC with
