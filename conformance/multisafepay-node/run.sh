@@ -8,13 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 command -v npm >/dev/null || absent npm
 begin
-
-# The stamp saves a download when nothing changed since the last one.
-if ! cmp -s package-lock.json node_modules/.installed; then
-  npm ci --silent || npm install --no-save --silent
-  cp package-lock.json node_modules/.installed
-fi
-
+modules
 node --test "$@"
 lists=(../MULTISAFEPAY.md)
 finish "$@"

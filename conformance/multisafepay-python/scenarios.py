@@ -14,7 +14,8 @@ from multisafepay.api.shared.cart.cart_item import CartItem
 from multisafepay.api.shared.cart.shopping_cart import ShoppingCart
 from multisafepay.api.shared.customer import Customer
 
-from world import SHOP, World, rand, visit
+from web import rand, visit
+from world import SHOP, World
 
 CARD = {"card_number": "4111111111111111", "card_holder_name": "Simon Smit", "card_expiry_date": "3012", "card_cvc": "123"}
 

@@ -1,50 +1,16 @@
 """A site's sandbox and the programs around it: the merchant's server with
 MultiSafepay's library, a receiver of notifications, a customer."""
-import http.server
 import json
-import secrets
-import string
 import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 
 from multisafepay import Sdk
 from multisafepay.util.webhook import Webhook
 
 from server import PATIENCE
+from web import listen, rand, visit
 
 SHOP = "https://shop.example/checkout"
-
-LETTERS = string.digits + string.ascii_letters
-
-
-def rand(n):
-    return "".join(secrets.choice(LETTERS) for _ in range(n))
-
-
-class Answer:
-    def __init__(self, res):
-        self.status, self.headers, self.body = res.status, res.headers, res.read().decode()
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args):
-        return None
-
-
-# No proxy: everything is on this machine.
-_browser = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
-
-
-def visit(url, body=None, headers=None):
-    """Makes a request and does not follow where it leads."""
-    try:
-        with _browser.open(urllib.request.Request(url, body, headers or {}), timeout=PATIENCE) as res:
-            return Answer(res)
-    except urllib.error.HTTPError as res:
-        with res:
-            return Answer(res)
 
 
 class World:
@@ -85,27 +51,8 @@ class Receiver:
     def __init__(self, test, key):
         self.key, self.got, self.failures = key, [], []
         self.arrival = threading.Condition()
-        receiver = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                receiver._receive(self)
-
-            def log_message(self, *args):
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        self.url = f"http://127.0.0.1:{server.server_port}/notify?type=notification"
-
-        def close():
-            server.shutdown()
-            thread.join()
-            server.server_close()
-            test.assertEqual(self.failures, [], "notifications")
-
-        test.addCleanup(close)
+        test.addCleanup(lambda: test.assertEqual(self.failures, [], "notifications"))
+        self.url = listen(test, self._receive) + "/notify?type=notification"
 
     def _receive(self, req):
         body = req.rfile.read(int(req.headers["content-length"])).decode()

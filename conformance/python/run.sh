@@ -7,14 +7,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 python3 -c 'import ensurepip, venv' 2>/dev/null || absent "python3 with venv"
 begin
-
-# The stamp saves a download when nothing changed since the last one.
-if ! cmp -s requirements.txt .venv/.installed; then
-  rm -rf .venv
-  python3 -m venv .venv
-  .venv/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
-  cp requirements.txt .venv/.installed
-fi
-
+venv
 .venv/bin/python conformance.py "$@"
 finish "$@"

@@ -1,32 +1,21 @@
 """One merchant's sandbox and the programs around it: the merchant's server, a
 browser with the publishable key, a webhook receiver, a payer."""
 import base64
-import http.server
 import json
-import secrets
-import socket
-import string
 import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 from datetime import datetime, timedelta, timezone
 
 import stripe
 
 from server import PATIENCE
+from web import listen, rand, visit
 
 # RETURN_URL is where payers are sent. Nothing listens there: the payer below
 # does not follow redirects.
 RETURN_URL = "https://shop.example/checkout/return?cart=77"
 
 API_VERSION = stripe.api_version
-
-BASE62 = string.digits + string.ascii_letters
-
-
-def rand(n):
-    return "".join(secrets.choice(BASE62) for _ in range(n))
 
 
 def dial(base, key, **options):
@@ -193,63 +182,6 @@ def everything(listing):
 
 def ids(items):
     return [item.id for item in items]
-
-
-class Answer:
-    def __init__(self, res):
-        self.status, self.headers, self.body = res.status, res.headers, res.read().decode()
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args):
-        return None
-
-
-# No proxy: everything is on this machine.
-_browser = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
-
-
-def visit(url, body=None, headers=None):
-    """Makes a request and does not follow where it leads."""
-    try:
-        with _browser.open(urllib.request.Request(url, body, headers or {}), timeout=PATIENCE) as res:
-            return Answer(res)
-    except urllib.error.HTTPError as res:
-        with res:
-            return Answer(res)
-
-
-def free_port():
-    """A port that was free a moment ago."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def listen(test, post, get=None):
-    """Serves until the test ends, handing each request to a function; returns
-    the address."""
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            post(self)
-
-        def do_GET(self):
-            get(self)
-
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-
-    def close():
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-    test.addCleanup(close)
-    return f"http://127.0.0.1:{server.server_port}"
 
 
 class Gateway:

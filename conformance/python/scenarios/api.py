@@ -4,7 +4,8 @@ import json
 import stripe
 
 from scenarios import INVALID, OLD_VERSION, UNKNOWN_CHARGE, Scenario, scripted
-from world import API_VERSION, Receiver, World, dial, everything, ids, order, rand, visit
+from web import rand, visit
+from world import API_VERSION, Receiver, World, dial, everything, ids, order
 
 
 class Api(Scenario):

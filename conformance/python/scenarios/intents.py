@@ -4,7 +4,8 @@ import urllib.parse
 import stripe
 
 from scenarios import INVALID, Scenario
-from world import API_VERSION, RETURN_URL, everything, ids, visit
+from web import visit
+from world import API_VERSION, RETURN_URL, everything, ids
 
 UNEXPECTED = {"status": 400, "error": INVALID, "code": "payment_intent_unexpected_state"}
 

@@ -1,6 +1,7 @@
 """Refunds, disputes, and what time does to money."""
 from scenarios import DAY, HOUR, INVALID, NOT_CHARGEABLE, Scenario
-from world import everything, ids, order, visit
+from web import visit
+from world import everything, ids, order
 
 CHARGE_DISPUTED = {"status": 400, "error": INVALID, "code": "charge_disputed", "param": "charge"}
 

@@ -6,7 +6,8 @@ import stripe
 
 from scenarios import ALREADY_USED, INVALID, NOT_CHARGEABLE, Scenario, scripted
 from server import PATIENCE
-from world import API_VERSION, RETURN_URL, at_once, everything, ids, order, rand, visit
+from web import rand, visit
+from world import API_VERSION, RETURN_URL, at_once, everything, ids, order
 
 
 class Payment(Scenario):

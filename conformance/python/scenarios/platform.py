@@ -13,7 +13,8 @@ import stripe
 
 from scenarios import DAY, HOUR, INVALID, Scenario, scripted
 from server import PATIENCE
-from world import Gateway, dial, everything, free_port, ids, order, rand, visit
+from web import free_port, rand, visit
+from world import Gateway, dial, everything, ids, order
 
 STRANGER = "acct_000000000000aaaa"
 NO_ACCESS = {
