@@ -2,30 +2,28 @@ package agreement
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the golden files")
+	"github.com/ducatpay/ducat/internal/golden"
+)
 
 // TestTransitions enumerates every state and event; the same loop draws the
 // diagram.
 func TestTransitions(t *testing.T) {
-	var golden, diagram bytes.Buffer
+	var table, diagram bytes.Buffer
 	diagram.WriteString("    [*] --> requested\n")
 	for _, s := range States {
 		exits := 0
 		for _, e := range Events {
 			to, ok := Next(s, e)
 			if !ok {
-				fmt.Fprintf(&golden, "%s + %s: refused\n", s, e)
+				fmt.Fprintf(&table, "%s + %s: refused\n", s, e)
 				continue
 			}
 			exits++
-			fmt.Fprintf(&golden, "%s + %s: %s\n", s, e, to)
+			fmt.Fprintf(&table, "%s + %s: %s\n", s, e, to)
 			fmt.Fprintf(&diagram, "    %s --> %s: %s\n", s, to, e)
 		}
 		if exits == 0 {
@@ -42,25 +40,8 @@ An agreement is a payer's standing authorisation to be debited. Its whole machin
 exits is final; an event that is not drawn is refused and changes nothing.
 
 `+"```mermaid\nstateDiagram-v2\n%s```\n", diagram.String())
-	current(t, filepath.Join("testdata", "transitions.golden"), golden.Bytes())
-	current(t, filepath.Join("..", "..", "docs", "states", "agreement.md"), []byte(page))
-}
-
-func current(t *testing.T, path string, want []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not current; go test ./internal/agreement -update writes it:\n%s", path, want)
-	}
+	golden.Check(t, filepath.Join("testdata", "transitions.golden"), table.Bytes())
+	golden.Check(t, filepath.Join("..", "..", "docs", "states", "agreement.md"), []byte(page))
 }
 
 func TestNothingBeyondTheLists(t *testing.T) {

@@ -116,6 +116,7 @@ var table = []entry{
 	{"worldtest", []string{anything}, "tests get the whole system from here"},
 	{"servertest", []string{"server"}, "starting the program for a test needs its path; the server is named so that cached results do not outlive it"},
 	{"browsertest", nil, "starting a browser for a test needs nothing of ours"},
+	{"golden", nil, "comparing a result with a file needs nothing of ours"},
 	{"pgtest", leaves, "starting a PostgreSQL for a test needs nothing of ours, and store's own tests use it"},
 	{"arch", nil, "rules about the code read files"},
 

@@ -1,7 +1,6 @@
 package hosted_test
 
 import (
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,13 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ducatpay/ducat/internal/browsertest"
+	"github.com/ducatpay/ducat/internal/golden"
 	"github.com/ducatpay/ducat/internal/hosted"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func awkwardPage() hosted.Page {
 	const script = `"><script>alert('x')</script>`
@@ -116,20 +112,7 @@ func TestGolden(t *testing.T) {
 			if body := w.Body.String(); strings.Contains(body, "<script") || strings.Contains(body, "ZgotmplZ") {
 				t.Error("untrusted text was not escaped")
 			}
-			path := filepath.Join("testdata", name+".golden")
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatalf("%v (run go test ./internal/hosted -update)", err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("page differs (-want +got), run with -update if that is meant:\n%s", diff)
-			}
+			golden.Check(t, filepath.Join("testdata", name+".golden"), []byte(got))
 		})
 	}
 }

@@ -2,20 +2,18 @@ package payment
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the golden transition table and docs/states")
+	"github.com/ducatpay/ducat/internal/golden"
+)
 
 // TestTransitions enumerates every state and event. One loop writes the golden
 // table and the page for people, so neither can differ from the machine.
 func TestTransitions(t *testing.T) {
 	t.Parallel()
-	var golden, diagram, table bytes.Buffer
+	var list, diagram, table bytes.Buffer
 	fmt.Fprintf(&diagram, "    [*] --> %s\n", States[0])
 	table.WriteString("| state |")
 	for _, e := range Events {
@@ -32,12 +30,12 @@ func TestTransitions(t *testing.T) {
 		for _, e := range Events {
 			to, ok := Next(s, e)
 			if !ok {
-				fmt.Fprintf(&golden, "%s + %s: refused\n", s, e)
+				fmt.Fprintf(&list, "%s + %s: refused\n", s, e)
 				table.WriteString(" |")
 				continue
 			}
 			exits++
-			fmt.Fprintf(&golden, "%s + %s: %s\n", s, e, to)
+			fmt.Fprintf(&list, "%s + %s: %s\n", s, e, to)
 			fmt.Fprintf(&diagram, "    %s --> %s: %s\n", s, to, e)
 			fmt.Fprintf(&table, " %s |", to)
 		}
@@ -58,26 +56,8 @@ Each cell is the state that the event leads to; where it is empty, the event is 
 
 %s`, diagram.String(), table.String())
 
-	current(t, filepath.Join("testdata", "transitions.golden"), golden.Bytes())
-	current(t, filepath.Join("..", "..", "docs", "states", "attempt.md"), []byte(page))
-}
-
-// current checks that a file holds want, or writes it with -update.
-func current(t *testing.T, path string, want []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not current; go test ./internal/payment -update writes it:\n%s", path, want)
-	}
+	golden.Check(t, filepath.Join("testdata", "transitions.golden"), list.Bytes())
+	golden.Check(t, filepath.Join("..", "..", "docs", "states", "attempt.md"), []byte(page))
 }
 
 // TestNothingBeyondTheLists walks the whole range of both types: what is not

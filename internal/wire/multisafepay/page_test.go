@@ -2,9 +2,12 @@ package multisafepay
 
 import (
 	"bytes"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/ducatpay/ducat/internal/golden"
 )
 
 // TestPages renders each page with ordinary and with awkward data.
@@ -25,7 +28,7 @@ func TestPages(t *testing.T) {
 			if out := b.String(); strings.Contains(out, "<script>") || strings.Contains(out, "<img") || strings.Contains(out, "<b>") || strings.Contains(out, "<i>") || strings.Contains(out, "<u>") {
 				t.Errorf("%s %s does not escape: %s", name, page, out)
 			}
-			golden(t, strings.TrimSuffix(page, ".html")+"."+name+".golden.html", b.Bytes())
+			golden.Check(t, filepath.Join("testdata", strings.TrimSuffix(page, ".html")+"."+name+".golden.html"), b.Bytes())
 		}
 	}
 }

@@ -2,35 +2,13 @@ package multisafepay
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/ducatpay/ducat/internal/golden"
 	"github.com/ducatpay/ducat/internal/payment"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
-
-// golden compares with a file, or rewrites it.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; run the test with -update and read the change\n%s", name, got)
-	}
-}
 
 // known are the statuses that exist (reference §9.1): clients fail on others.
 var known = map[string]bool{
@@ -99,7 +77,7 @@ func TestStatuses(t *testing.T) {
 			}
 		}
 	}
-	golden(t, "statuses.golden", b.Bytes())
+	golden.Check(t, filepath.Join("testdata", "statuses.golden"), b.Bytes())
 }
 
 func TestTaken(t *testing.T) {

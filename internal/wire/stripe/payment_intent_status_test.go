@@ -3,21 +3,18 @@ package stripe
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
 
+	"github.com/ducatpay/ducat/internal/golden"
 	"github.com/ducatpay/ducat/internal/money"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 // TestIntentStatus enumerates what the status of an intent is computed from.
 func TestIntentStatus(t *testing.T) {
@@ -58,19 +55,7 @@ func TestIntentStatus(t *testing.T) {
 			}
 		}
 	}
-	golden := filepath.Join("testdata", "intent_status.golden")
-	if *update {
-		if err := os.WriteFile(golden, table.Bytes(), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(table.Bytes(), want) {
-		t.Errorf("statuses differ from %s; run go test -update and read what changed.\n%s", golden, table.String())
-	}
+	golden.Check(t, filepath.Join("testdata", "intent_status.golden"), table.Bytes())
 }
 
 // TestCardTable: every test card is a card, has a name of its own, and says how
