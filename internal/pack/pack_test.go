@@ -41,6 +41,25 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 }
 
+// TestDamage: every bit that is wrong, and every end that is missing, becomes an
+// error or another text, at most as long as texts may be.
+func TestDamage(t *testing.T) {
+	d := New(1, []byte(typical))
+	packed := d.Pack(bytes.Repeat([]byte(strings.Replace(typical, "1099", "52", 1)), 3))
+	for at := range packed {
+		if got, err := d.Unpack(packed[:at]); err == nil && at > 0 {
+			t.Errorf("cut at %d: %q", at, got)
+		}
+		for bit := range 8 {
+			b := bytes.Clone(packed)
+			b[at] ^= 1 << bit
+			if got, err := d.Unpack(b); err == nil && len(got) > textMax {
+				t.Errorf("bit %d of byte %d: %d bytes", bit, at, len(got))
+			}
+		}
+	}
+}
+
 func FuzzUnpack(f *testing.F) {
 	d := New(1, []byte(typical))
 	f.Add(d.Pack([]byte(typical)))

@@ -1,9 +1,11 @@
 package multisafepay
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/ducatpay/ducat/internal/resource"
@@ -38,5 +40,19 @@ func TestStoredOrders(t *testing.T) {
 	}
 	if got, err := orderOf(resource.Row{Kind: kindOrder, ID: "1", Body: packed[:9]}); err == nil {
 		t.Errorf("what is damaged is %+v", got)
+	}
+	// Whatever is damaged is an order or an error that names the row.
+	for at := range packed {
+		bodies := [][]byte{packed[:at]}
+		for bit := range 8 {
+			b := bytes.Clone(packed)
+			b[at] ^= 1 << bit
+			bodies = append(bodies, b)
+		}
+		for _, b := range bodies {
+			if _, err := orderOf(resource.Row{Kind: kindOrder, ID: "order-1", Body: b}); err != nil && !strings.Contains(err.Error(), "order-1") {
+				t.Errorf("byte %d: %v", at, err)
+			}
+		}
 	}
 }

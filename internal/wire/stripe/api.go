@@ -404,7 +404,9 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 	case err != nil:
 		return reply, keyError(err, c)
 	case reply.Replayed:
-		reply.Body, err = dictionary().Unpack(reply.Body)
+		if reply.Body, err = dictionary().Unpack(reply.Body); err != nil {
+			err = fmt.Errorf("answer %q: %w", op.Key, err)
+		}
 	default: // one that is not stored is written here, where nobody waits for it
 		reply.Body = answer()
 	}

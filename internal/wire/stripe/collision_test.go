@@ -3,6 +3,7 @@ package stripe_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -146,6 +147,53 @@ var collisions = map[string]struct {
 			c.want("charge.refunded", c.events["charge.refunded"], c.succeeded("refund")+c.succeeded("half"))
 			// A half and the rest go together if the half comes first; two halves of more than half do not.
 			if c.names[0] == c.names[1] && c.names[0] != "settle" && c.names[0] != "cancel" {
+				c.want("done", c.succeeded(c.names[0]), 1)
+			}
+		},
+	},
+	"inquiry": {
+		func(w *world) object {
+			pi := w.must(w.post("/v1/payment_intents", "amount", "5099", "currency", "eur", "payment_method_types[]", "card", "payment_method", "pm_card_createDisputeInquiry", "confirm", "true"))
+			w.advance(time.Second)
+			return pi
+		},
+		map[string]operation{
+			"refund": func(w *world, id string) int { return w.post("/v1/refunds", "payment_intent", id).status },
+			"half": func(w *world, id string) int {
+				return w.post("/v1/refunds", "payment_intent", id, "amount", "3000").status
+			},
+			"escalate": controls("disputes/escalate", `{"id": %q}`), "close": controls("disputes/close", `{"id": %q, "outcome": "closed"}`),
+			"time": advances(121 * 24 * 3600), "reset": resets,
+			"answer": func(w *world, id string) int {
+				list, _ := w.get("/v1/disputes", "payment_intent", id).obj["data"].([]any)
+				if len(list) == 0 {
+					return http.StatusNotFound // the world was reset
+				}
+				return w.post("/v1/disputes/"+list[0].(object)["id"].(string), "evidence[product_description]", "a chair").status
+			},
+		},
+		func(c *collision) {
+			charge := c.w.must(c.w.get("/v1/charges/" + c.intent["latest_charge"].(string)))
+			dispute := c.w.must(c.w.get("/v1/charges/" + charge["id"].(string) + "/dispute"))
+			taken, moved := charge["amount_refunded"].(float64), 0
+			for _, b := range dispute["balance_transactions"].([]any) {
+				taken -= b.(object)["amount"].(float64)
+				moved++
+			}
+			status := dispute["status"].(string)
+			inquiry := strings.HasPrefix(status, "warning_")
+			if taken > charge["amount"].(float64) || inquiry == (moved > 0) {
+				c.t.Errorf("%v answered %v: of %v, %v were taken back; the dispute is %s with %d entries", c.names, c.status, charge["amount"], taken, status, moved)
+			}
+			if c.names[0] == "time" || c.names[1] == "time" {
+				return // what happened is too old to be listed, and an escalated one may be lost by now
+			}
+			if n := c.succeeded("escalate"); n > 1 || n != map[bool]int{false: 1, true: 0}[inquiry] || c.events["charge.dispute.funds_withdrawn"] != n {
+				c.want("escalated to "+status, n, 0)
+			}
+			c.want("charge.dispute.closed", c.events["charge.dispute.closed"], map[bool]int{true: 1}[status == "warning_closed"])
+			c.want("charge.refunded", c.events["charge.refunded"], c.succeeded("refund")+c.succeeded("half"))
+			if c.names[0] == c.names[1] {
 				c.want("done", c.succeeded(c.names[0]), 1)
 			}
 		},

@@ -3,6 +3,7 @@ package stripe
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -141,7 +142,7 @@ func renderEvent(row resource.Row, b eventBody, live bool, pending int) (obj, er
 	if b.Previous != nil {
 		prev, err := decodeObject(b.Previous)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s %s: %w", row.Kind, row.ID, err)
 		}
 		data["previous_attributes"] = prev
 	}

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/pack"
 	"github.com/ducatpay/ducat/internal/resource"
@@ -27,5 +28,9 @@ func decodeEvent(r resource.Row) (eventBody, error) {
 		return eventBody{}, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
 	}
 	r.Body = text
-	return decodeBody[eventBody](r)
+	b, err := decodeBody[eventBody](r)
+	if err == nil && (b.Type == "" || len(b.APIVersion) < len(time.DateOnly) || len(b.Object) == 0 || b.Object[0] != '{') {
+		err = fmt.Errorf("%s %s: damaged: it has no type, version or object", r.Kind, r.ID)
+	}
+	return b, err
 }

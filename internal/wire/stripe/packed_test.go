@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"iter"
+	"strings"
 	"testing"
 
 	"github.com/ducatpay/ducat/internal/resource"
@@ -41,5 +44,41 @@ func TestStoredEvents(t *testing.T) {
 	}
 	if got, err := decodeEvent(resource.Row{Kind: kindEvent, ID: "evt_1", Body: packed[:9]}); err == nil {
 		t.Errorf("what is damaged is %+v", got)
+	}
+	// Whatever is damaged is an event or an error that names the row.
+	for name, body := range damaged(packed, text) {
+		row := resource.Row{Kind: kindEvent, ID: "evt_1", Body: body}
+		b, err := decodeEvent(row)
+		if err == nil {
+			var o obj
+			if o, err = renderEvent(row, b, false, 1); err == nil {
+				older(versions[0], o)
+				encode(o)
+				continue
+			}
+		}
+		if !strings.Contains(err.Error(), "evt_1") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// damaged are bodies with one bit that is wrong, or whose end is missing.
+func damaged(bodies ...[]byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for i, whole := range bodies {
+			for at := range whole {
+				if !yield(fmt.Sprintf("body %d, cut at %d", i, at), whole[:at]) {
+					return
+				}
+				for bit := range 8 {
+					body := bytes.Clone(whole)
+					body[at] ^= 1 << bit
+					if !yield(fmt.Sprintf("body %d, bit %d of byte %d", i, bit, at), body) {
+						return
+					}
+				}
+			}
+		}
 	}
 }
