@@ -80,6 +80,141 @@ func TestCollisions(t *testing.T) {
 	}
 }
 
+// parts are the operations that can meet at an authorisation that is captured in
+// parts.
+var parts = map[string]operation{
+	"part": func(w *world, _ []string) int {
+		return w.post("orders/o/capture", `{"amount":300,"new_order_id":"o-1"}`).status
+	},
+	"big part": func(w *world, _ []string) int {
+		return w.post("orders/o/capture", `{"amount":800,"new_order_id":"o-2"}`).status
+	},
+	"unnamed": func(w *world, _ []string) int { return w.post("orders/o/capture", `{"amount":600}`).status },
+	"all":     func(w *world, _ []string) int { return w.post("orders/o/capture", `{}`).status },
+	"cancel":  func(w *world, _ []string) int { return w.patch("capture/o", `{"status":"cancelled"}`).status },
+	"refund": func(w *world, _ []string) int {
+		return w.post("orders/o/refunds", `{"currency":"EUR","amount":100}`).status
+	},
+	"the id": func(w *world, _ []string) int {
+		return w.post("orders", orderWith(object{"order_id": "o-1"})).status
+	},
+	"expire": moves(8 * 24 * time.Hour),
+}
+
+// TestPartsCollide lets every two operations on one authorisation, a hundred of which
+// is captured, begin together: no more is captured than was held, nothing goes back
+// that was not captured, an id is one order's, and the books balance.
+func TestPartsCollide(t *testing.T) {
+	t.Parallel()
+	for database, open := range map[string]func(t *testing.T) [2]*wiretest.Server{
+		"sqlite": func(t *testing.T) [2]*wiretest.Server {
+			s := wiretest.NewSQLite(t)
+			return [2]*wiretest.Server{s, s}
+		},
+		"postgres": func(t *testing.T) [2]*wiretest.Server { return wiretest.Nodes(t) },
+	} {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			nodes := open(t)
+			wiretest.Ticking(t, nodes[:]...)
+			for a := range parts {
+				for b := range parts {
+					if a <= b {
+						collideParts(t, nodes, [2]string{a, b})
+					}
+				}
+			}
+		})
+	}
+}
+
+func collideParts(t *testing.T, nodes [2]*wiretest.Server, names [2]string) {
+	t.Helper()
+	w := worldOn(t, nodes[0])
+	elsewhere := &world{Server: nodes[1], t: t, key: w.key}
+	w.create(object{
+		"type": "direct", "order_id": "o", "gateway": "VISA", "capture": "manual",
+		"gateway_info": object{"card_number": "4111111111111111", "card_expiry_date": "3012", "card_cvc": "123"},
+	})
+	w.must(w.post("orders/o/capture", `{"amount":100,"new_order_id":"o-0"}`))
+	var status [2]int
+	var both sync.WaitGroup
+	for i, at := range []*world{w, elsewhere} {
+		both.Go(func() { status[i] = parts[names[i]](at, nil) })
+	}
+	both.Wait()
+	w.advance(0)
+	o := w.order("o")
+	captured, back, released := 0.0, 0.0, 0.0
+	related, _ := o["related_transactions"].([]any)
+	called := map[any]int{}
+	for _, x := range related {
+		r := x.(object)
+		amount, _ := r["amount"].(float64)
+		switch r["type"] {
+		case "capture":
+			captured += amount
+			called[r["order_id"]]++
+		case "refund":
+			back += amount
+		case "auth-cancellation":
+			released += amount
+		}
+	}
+	remain, _ := o["payment_details"].(object)["capture_remain"].(float64)
+	fail := func(what string) {
+		t.Helper()
+		t.Errorf("%v answered %v: %s; captured %v, refunded %v, released %v, left %v, order %v", names, status, what, captured, back, released, remain, o)
+	}
+	switch {
+	case status[0] >= 500 || status[1] >= 500:
+		fail("an internal error")
+	case captured+released+remain != 1000:
+		fail("something was captured twice, or is lost")
+	case back > captured:
+		fail("more goes back than was captured")
+	case called["o-1"] > 1 || called["o-2"] > 1:
+		fail("an id is used twice")
+	case names[0] == names[1] && (names[0] == "part" || names[0] == "big part" || names[0] == "unnamed" || names[0] == "all") && (status[0] == 200) == (status[1] == 200):
+		fail("not done once")
+	}
+	made := false
+	for i := range names {
+		made = made || status[i] == 200 && (names[i] == "part" || names[i] == "the id")
+	}
+	if (w.get("orders/o-1").status == 200) != made {
+		fail("an id is nobody's")
+	}
+}
+
+// TestPartTakesAnId: an order that nobody has paid can no longer be paid once a part
+// of an authorisation was captured under its id.
+func TestPartTakesAnId(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		wallet := w.create(object{"order_id": "o-1", "type": "direct"})["payment_url"].(string)
+		w.create(object{
+			"type": "direct", "order_id": "o", "gateway": "VISA", "capture": "manual",
+			"gateway_info": object{"card_number": "4111111111111111", "card_expiry_date": "3012", "card_cvc": "123"},
+		})
+		w.must(w.post("orders/o/capture", `{"amount":300,"new_order_id":"o-1"}`))
+		w.submit(wallet, "scenario", "completed")
+		w.advance(2 * time.Second)
+		if o := w.is("o-1", "completed", "completed"); o["auth_order_id"] != "o" || o["amount"] != 300.0 {
+			t.Errorf("the order under the part's id is %v", o)
+		}
+		paid := 0
+		for _, x := range w.get("orders/o-1/transactions").list() {
+			if x.(object)["status"] == "completed" {
+				paid++
+			}
+		}
+		if paid != 1 {
+			t.Errorf("%d payments under one id", paid)
+		}
+	})
+}
+
 func collide(t *testing.T, nodes [2]*wiretest.Server, paid bool, names [2]string, operations map[string]operation) {
 	t.Helper()
 	w := worldOn(t, nodes[0])
