@@ -376,6 +376,13 @@ func intentRefund(t *testing.T, w *world) {
 	failure{status: 400, param: "payment_intent", says: "does not have a successful charge to refund"}.check(t, "nothing to refund", err)
 }
 
+// visa is a test card as a payer types it in.
+func visa() *stripe.PaymentMethodCreateParams {
+	return &stripe.PaymentMethodCreateParams{Type: stripe.String("card"), Card: &stripe.PaymentMethodCreateCardParams{
+		Number: stripe.String("4242424242424242"), ExpMonth: stripe.Int64(12), ExpYear: stripe.Int64(2034), CVC: stripe.String("123"),
+	}}
+}
+
 func paymentMethods(t *testing.T, w *world) {
 	ctx := t.Context()
 	methods := w.server.V1PaymentMethods
@@ -431,13 +438,10 @@ func paymentMethods(t *testing.T, w *world) {
 	_, err = methods.Retrieve(ctx, "pm_000000000000000000000000", nil)
 	failure{status: 404, code: "resource_missing", param: "payment_method", says: "^No such PaymentMethod: "}.check(t, "an unknown method", err)
 	// Only test cards are cards, and only a browser may send one.
-	visa := &stripe.PaymentMethodCreateParams{Type: stripe.String("card"), Card: &stripe.PaymentMethodCreateCardParams{
-		Number: stripe.String("4242424242424242"), ExpMonth: stripe.Int64(12), ExpYear: stripe.Int64(2034), CVC: stripe.String("123"),
-	}}
-	if m, err := w.client.V1PaymentMethods.Create(ctx, visa); err != nil || m.Card.Last4 != "4242" {
+	if m, err := w.client.V1PaymentMethods.Create(ctx, visa()); err != nil || m.Card.Last4 != "4242" {
 		t.Errorf("from a browser: %+v (%v)", m, err)
 	}
-	_, err = methods.Create(ctx, visa)
+	_, err = methods.Create(ctx, visa())
 	failure{status: 402}.check(t, "from a server", err)
 }
 

@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v85"
+	"github.com/stripe/stripe-go/v85/ephemeralkey"
 	"github.com/stripe/stripe-go/v85/payout"
 	"github.com/stripe/stripe-go/v85/webhook"
 )
@@ -349,8 +351,8 @@ func payouts(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	//lint:ignore SA1019 V1Payouts.Cancel of this release asks for /v1/topups; the older client does not.
 	older := payout.Client{B: stripe.GetBackendWithConfig(stripe.APIBackend, backend(w.base, 0)), Key: w.sk}
+	//lint:ignore SA1019 V1Payouts.Cancel of this release asks for /v1/topups; the older client does not.
 	if second, err = older.Cancel(second.ID, nil); err != nil || second.Status != "canceled" {
 		t.Fatalf("cancel: %+v (%v)", second, err)
 	}
@@ -401,6 +403,83 @@ func restrictedKey(t *testing.T, w *world) {
 	w.control(t, "keys", map[string]any{"key": key, "permissions": []string{"rak_charge_write"}})
 	if re, err := refund(); err != nil || re.Amount != 1099 {
 		t.Errorf("with the permission: %+v (%v)", re, err)
+	}
+}
+
+func ephemeralKey(t *testing.T, w *world) {
+	ctx := t.Context()
+	const version = "2020-08-27" // of the library in the app
+	cus, err := w.server.V1Customers.Create(ctx, &stripe.CustomerCreateParams{Email: stripe.String("li@example.com")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := &stripe.PaymentMethodAttachParams{Customer: stripe.String(cus.ID)}
+	saved, err := w.server.V1PaymentMethods.Attach(ctx, "pm_card_visa", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := ephemeralkey.Client{B: stripe.GetBackendWithConfig(stripe.APIBackend, backend(w.base, 0)), Key: w.sk}
+	//lint:ignore SA1019 V1EphemeralKeys.Create of this release does not send StripeVersion; the older client does.
+	key, err := older.New(&stripe.EphemeralKeyParams{Customer: stripe.String(cus.ID), StripeVersion: stripe.String(version)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(key.ID, "ephkey_") || !strings.HasPrefix(key.Secret, "ek_test_") || key.Object != "ephemeral_key" || key.Expires-key.Created != 3600 {
+		t.Errorf("key: %+v", key)
+	}
+	var handedOn struct { // to the app, as it came
+		Owners []struct{ ID, Type string } `json:"associated_objects"`
+	}
+	if err := json.Unmarshal(key.RawJSON, &handedOn); err != nil || len(handedOn.Owners) != 1 || handedOn.Owners[0].ID != cus.ID || handedOn.Owners[0].Type != "customer" {
+		t.Errorf("key: %s (%v)", key.RawJSON, err)
+	}
+	if v := key.LastResponse.Header.Get("Stripe-Version"); v != version {
+		t.Errorf("the key was made at %s, want %s", v, version)
+	}
+
+	app := dial(w.base, key.Secret)
+	of := func(customer string) *stripe.PaymentMethodListParams {
+		return &stripe.PaymentMethodListParams{Customer: stripe.String(customer), Type: stripe.String("card")}
+	}
+	listed := func(want ...string) {
+		t.Helper()
+		var ids []string
+		for _, m := range all(t, app.V1PaymentMethods.List(ctx, of(cus.ID))) {
+			ids = append(ids, m.ID)
+		}
+		if !slices.Equal(ids, want) {
+			t.Errorf("list: %v, want %v", ids, want)
+		}
+	}
+	listed(saved.ID)
+	card, err := w.client.V1PaymentMethods.Create(ctx, visa())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := app.V1PaymentMethods.Attach(ctx, card.ID, to); err != nil || m.Customer.ID != cus.ID {
+		t.Errorf("attach: %+v (%v)", m, err)
+	}
+	listed(card.ID, saved.ID)
+	if m, err := app.V1PaymentMethods.Detach(ctx, saved.ID, nil); err != nil || m.Customer != nil {
+		t.Errorf("detach: %+v (%v)", m, err)
+	}
+	listed(card.ID)
+	other, err := w.server.V1Customers.Create(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forbidden := failure{status: 403, code: "more_permissions_required", says: "ephemeral key"}
+	forbidden.check(t, "another customer's methods", app.V1PaymentMethods.List(ctx, of(other.ID)).Err())
+	_, err = app.V1Balance.Retrieve(ctx, nil)
+	forbidden.check(t, "the balance", err)
+
+	gone, err := w.server.V1EphemeralKeys.Delete(ctx, key.ID, nil)
+	if err != nil || gone.ID != key.ID || gone.Secret != "" {
+		t.Errorf("delete: %+v (%v)", gone, err)
+	}
+	failure{status: 401, code: "api_key_expired", says: "^Expired API Key"}.check(t, "with a deleted key", app.V1PaymentMethods.List(ctx, of(cus.ID)).Err())
+	if l := all(t, w.server.V1PaymentMethods.List(ctx, of(cus.ID))); len(l) != 1 || l[0].ID != card.ID {
+		t.Errorf("the customer's cards: %+v", l)
 	}
 }
 

@@ -2,8 +2,12 @@ package conformance_test
 
 import (
 	"context"
+	"encoding/csv"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +36,8 @@ var scenarios = []struct {
 	{"refund-window", refundWindow},
 	{"dispute-won", disputeWon},
 	{"dispute-lost", disputeLost},
+	{"inquiry", inquiry},
+	{"report", report},
 	{"customer", customer},
 	{"pending-expiry", pendingExpiry},
 	{"chargeable-expiry", chargeableExpiry},
@@ -58,6 +64,7 @@ var scenarios = []struct {
 	{"payouts", payouts},
 	{"quickstart", quickstart},
 	{"restricted-key", restrictedKey},
+	{"ephemeral-key", ephemeralKey},
 	{"race-lab", raceLab},
 	{"test-clock", testClock},
 	{"search", search},
@@ -577,12 +584,8 @@ func disputeWon(t *testing.T, w *world) {
 	if b := w.balance(t, "usd"); b != 1099-fee {
 		t.Errorf("after the dispute was won the balance is %d, want %d", b, 1099-fee)
 	}
-	var net int64
-	for _, txn := range w.transactions(t) {
-		net += txn.Net
-	}
-	if net != 1099-fee {
-		t.Errorf("the balance transactions sum to %d, want %d", net, 1099-fee)
+	if sum := net(w.transactions(t)); sum != 1099-fee {
+		t.Errorf("the balance transactions sum to %d, want %d", sum, 1099-fee)
 	}
 }
 
@@ -604,6 +607,185 @@ func disputeLost(t *testing.T, w *world) {
 	failure{status: 400}.check(t, "close it again", err)
 	_, err = w.refund(t, ch.ID, 0)
 	failure{status: 400, code: "charge_disputed", param: "charge"}.check(t, "refund after the loss", err)
+}
+
+// asked takes $20 with a card whose bank asks about it, and returns the inquiry,
+// which moves no money.
+func (w *world) asked(t *testing.T, method string) *stripe.Dispute {
+	t.Helper()
+	before := w.balance(t, "usd")
+	pi, err := w.card(t, method, func(p *stripe.PaymentIntentCreateParams) {
+		p.Amount, p.Expand = stripe.Int64(2000), stripe.StringSlice([]string{"latest_charge.balance_transaction"})
+	})
+	if err != nil {
+		t.Fatalf("pay with %s: %v", method, err)
+	}
+	w.advance(t, confirming)
+	l := all(t, w.server.V1Disputes.List(t.Context(), &stripe.DisputeListParams{Charge: stripe.String(pi.LatestCharge.ID)}))
+	if len(l) != 1 {
+		t.Fatalf("there are %d disputes of the charge, want the inquiry", len(l))
+	}
+	told := object[stripe.Dispute](t, w.hooks.wait(t, stripe.EventTypeChargeDisputeCreated, l[0].ID))
+	for _, d := range []*stripe.Dispute{l[0], told} {
+		if d.Status != stripe.DisputeStatusWarningNeedsResponse || d.Amount != 2000 || d.Reason != "fraudulent" || !d.IsChargeRefundable || len(d.BalanceTransactions) != 0 || d.PaymentMethodDetails.Card.CaseType != "inquiry" {
+			t.Errorf("inquiry: %+v", d)
+		}
+	}
+	if ch, err := w.server.V1Charges.Retrieve(t.Context(), pi.LatestCharge.ID, nil); err != nil || !ch.Disputed || ch.AmountRefunded != 0 {
+		t.Errorf("charge: %+v (%v)", ch, err)
+	}
+	if got, want := w.balance(t, "usd"), before+pi.LatestCharge.BalanceTransaction.Net; got != want {
+		t.Errorf("while the bank asks the balance is %d, want %d", got, want)
+	}
+	return told
+}
+
+// answer submits evidence of which the text says what becomes of the case.
+func (w *world) answer(t *testing.T, d *stripe.Dispute, text string, want stripe.DisputeStatus) *stripe.Dispute {
+	t.Helper()
+	got, err := w.server.V1Disputes.Update(t.Context(), d.ID, &stripe.DisputeUpdateParams{
+		Evidence: &stripe.DisputeUpdateEvidenceParams{UncategorizedText: stripe.String(text)}, Submit: stripe.Bool(true),
+	})
+	if err != nil || got.Status != want {
+		t.Fatalf("answer with %q: %+v (%v), want %s", text, got, err, want)
+	}
+	return got
+}
+
+// inquiryClosed asserts that an inquiry ended without having cost anything.
+func (w *world) inquiryClosed(t *testing.T, d *stripe.Dispute) {
+	t.Helper()
+	got := object[stripe.Dispute](t, w.hooks.wait(t, stripe.EventTypeChargeDisputeClosed, d.ID))
+	if got.Status != stripe.DisputeStatusWarningClosed || len(got.BalanceTransactions) != 0 {
+		t.Errorf("the inquiry ended as %s with %d balance transactions", got.Status, len(got.BalanceTransactions))
+	}
+	_, err := w.server.V1Disputes.Close(t.Context(), d.ID, nil)
+	failure{status: 400, says: "already closed"}.check(t, "close it again", err)
+}
+
+func inquiry(t *testing.T, w *world) {
+	ctx := t.Context()
+	w.control(t, "account", map[string]any{"dispute_fee": 1500})
+	waiting := w.asked(t, "pm_card_createDisputeInquiry")
+	if d := w.answer(t, waiting, "It was delivered.", stripe.DisputeStatusWarningUnderReview); d.EvidenceDetails.SubmissionCount != 1 {
+		t.Errorf("evidence: %+v", d.EvidenceDetails)
+	}
+	decided := w.asked(t, "pm_card_createDisputeInquiry")
+	w.answer(t, decided, "winning_evidence", stripe.DisputeStatusWarningClosed)
+	w.inquiryClosed(t, decided)
+
+	p := &stripe.PaymentMethodCreateParams{Type: stripe.String("card"), Card: &stripe.PaymentMethodCreateCardParams{Token: stripe.String("tok_createDisputeInquiry")}}
+	method, err := w.server.V1PaymentMethods.Create(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	escalated := w.asked(t, method.ID)
+	before := w.balance(t, "usd")
+	d := w.answer(t, escalated, "escalate_inquiry_evidence", stripe.DisputeStatusNeedsResponse)
+	if d.IsChargeRefundable || d.PaymentMethodDetails.Card.CaseType != "chargeback" {
+		t.Errorf("escalated: %+v", d)
+	}
+	if l := d.BalanceTransactions; len(l) != 1 || l[0].Amount != -2000 || l[0].Fee != 1500 || l[0].Net != -3500 {
+		t.Errorf("balance transactions: %+v", l)
+	}
+	w.hooks.wait(t, stripe.EventTypeChargeDisputeFundsWithdrawn, d.ID)
+	if b := w.balance(t, "usd"); b != before-3500 {
+		t.Errorf("after the escalation the balance is %d, want %d", b, before-3500)
+	}
+	_, err = w.refund(t, d.Charge.ID, 0)
+	failure{status: 400, code: "charge_disputed", param: "charge"}.check(t, "refund after the escalation", err)
+	w.answer(t, d, "winning_evidence", stripe.DisputeStatusWon)
+	w.hooks.wait(t, stripe.EventTypeChargeDisputeFundsReinstated, d.ID)
+
+	if d, err := w.server.V1Disputes.Retrieve(ctx, waiting.ID, nil); err != nil || d.Status != stripe.DisputeStatusWarningUnderReview {
+		t.Errorf("before its time is over: %+v (%v)", d, err)
+	}
+	w.advance(t, 120*24*time.Hour)
+	w.inquiryClosed(t, waiting)
+	if b := w.balance(t, "usd"); b != before {
+		t.Errorf("in the end the balance is %d, want %d", b, before)
+	}
+	if sum := net(w.transactions(t)); sum != before {
+		t.Errorf("the balance transactions sum to %d, want %d", sum, before)
+	}
+}
+
+func net(txns []*stripe.BalanceTransaction) (sum int64) {
+	for _, txn := range txns {
+		sum += txn.Net
+	}
+	return sum
+}
+
+func report(t *testing.T, w *world) {
+	ctx := t.Context()
+	const name = "balance_change_from_activity.itemized.3"
+	runs, day := w.server.V1ReportingReportRuns, int64(24*60*60)
+	start := w.dawn.Unix() + day
+	end := start + day
+	w.charged(t, nil) // too early to be in it
+	w.advanceTo(t, time.Unix(start, 0))
+	if _, err := w.refund(t, w.charged(t, nil).ID, 300); err != nil {
+		t.Fatal(err)
+	}
+	w.disputed(t)
+	create := func(columns ...string) (*stripe.ReportingReportRun, error) {
+		return runs.Create(ctx, &stripe.ReportingReportRunCreateParams{
+			ReportType: stripe.String(name), Parameters: &stripe.ReportingReportRunCreateParametersParams{
+				IntervalStart: stripe.Int64(start), IntervalEnd: stripe.Int64(end), Columns: stripe.StringSlice(columns),
+			},
+		})
+	}
+	_, err := create("balance_transaction_id", "net")
+	failure{status: 400, param: "parameters[interval_end]", says: "data_available_end"}.check(t, "before the period is over", err)
+	w.advanceTo(t, time.Unix(end, 0))
+	w.charged(t, nil) // too late
+	if typ, err := w.server.V1ReportingReportTypes.Retrieve(ctx, name, nil); err != nil || typ.DataAvailableEnd < end {
+		t.Errorf("report type: %+v (%v)", typ, err)
+	}
+	_, err = create("balance_transaction_id", "nett")
+	failure{status: 400, param: "parameters[columns][1]"}.check(t, "an unknown column", err)
+
+	run, err := create("balance_transaction_id", "net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(run.ID, "frr_") || run.Object != "reporting.report_run" || run.Status != "pending" || run.Result != nil {
+		t.Errorf("run: %+v", run)
+	}
+	for tries := 0; run.Status == "pending" && tries < 10; tries++ {
+		w.advance(t, time.Second)
+		if run, err = runs.Retrieve(ctx, run.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if run.Status != "succeeded" || run.Error != "" || run.Result.Purpose != "finance_report_run" || run.Result.Type != "csv" {
+		t.Fatalf("run: %+v", run)
+	}
+	w.hooks.wait(t, stripe.EventTypeReportingReportRunSucceeded, run.ID)
+	status, _, body := w.get(t, w.sk, strings.TrimPrefix(run.Result.URL, w.base))
+	lines, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+	if status != http.StatusOK || err != nil || !slices.Equal(lines[0], []string{"balance_transaction_id", "net"}) {
+		t.Fatalf("file: %d (%v)\n%s", status, err, body)
+	}
+	got, want, sum := map[string]int64{}, map[string]int64{}, int64(0)
+	for _, l := range lines[1:] {
+		n, err := strconv.ParseInt(strings.Replace(l[1], ".", "", 1), 10, 64) // dollars and cents
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[l[0]] = n
+		sum += n
+	}
+	txns := all(t, w.server.V1BalanceTransactions.List(ctx, &stripe.BalanceTransactionListParams{
+		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: start, LesserThan: end},
+	}))
+	for _, txn := range txns {
+		want[txn.ID] = txn.Net
+	}
+	if len(lines) != 5 || !maps.Equal(got, want) || sum != net(txns) { // two charges, a refund, a dispute
+		t.Errorf("lines %v, sum %d; balance transactions %v, sum %d", lines, sum, want, net(txns))
+	}
 }
 
 func customer(t *testing.T, w *world) {

@@ -1,6 +1,6 @@
-// Refunds, and what time does to money. Every export is a scenario.
+// Refunds, disputes, reports, and what time does to money. Every export is a scenario.
 import assert from 'node:assert/strict';
-import { all, ids, open, order, refused } from '../world.js';
+import { all, ids, open, order, refused, returnURL } from '../world.js';
 
 const notChargeable = { status: 400, code: 'invalid_source_usage', param: 'source', says: /not in a chargeable state/ };
 
@@ -98,6 +98,94 @@ export async function disputeLost(w) {
   assert.deepEqual(list.map((d) => [d.id, d.status]), [[id, 'lost']]);
   await refused(w.server.disputes.close(id), { status: 400 });
   await refused(w.server.refunds.create({ charge: ch.id }), chargeDisputed);
+}
+
+// asked takes $20 with a card whose bank asks about it, and returns the inquiry,
+// which moves no money.
+async function asked(w, method) {
+  const before = await w.balance('usd');
+  const pi = await w.server.paymentIntents.create({
+    amount: 2000, currency: 'usd', allowed_payment_method_types: ['card'], payment_method: method, confirm: true, return_url: returnURL,
+  });
+  await w.advance(2);
+  const { data: { object: d } } = await w.hooks.waitFor('charge.dispute.created', ({ type, data: { object } }) => type === 'charge.dispute.created' && object.charge === pi.latest_charge);
+  assert.deepEqual([d.status, d.amount, d.reason, d.is_charge_refundable, d.balance_transactions, d.payment_method_details.card.case_type],
+    ['warning_needs_response', 2000, 'fraudulent', true, [], 'inquiry']);
+  const ch = await w.server.charges.retrieve(d.charge, { expand: ['balance_transaction'] });
+  assert.deepEqual([ch.disputed, ch.amount_refunded], [true, 0]);
+  assert.equal(await w.balance('usd'), before + ch.balance_transaction.net);
+  return d;
+}
+
+export async function inquiry(w) {
+  await w.control('account', { dispute_fee: 1500 });
+  const answer = (d, text) => w.server.disputes.update(d.id, { evidence: { uncategorized_text: text }, submit: true });
+  const closed = async ({ id }) => {
+    const { data: { object: d } } = await w.hooks.wait('charge.dispute.closed', id);
+    assert.deepEqual([d.status, d.balance_transactions], ['warning_closed', []]);
+    await refused(w.server.disputes.close(id), { status: 400, says: /already closed/ });
+  };
+  const waiting = await asked(w, 'pm_card_createDisputeInquiry');
+  const answered = await answer(waiting, 'It was delivered.');
+  assert.deepEqual([answered.status, answered.evidence_details.submission_count], ['warning_under_review', 1]);
+  const decided = await asked(w, 'pm_card_createDisputeInquiry');
+  assert.equal((await answer(decided, 'winning_evidence')).status, 'warning_closed');
+  await closed(decided);
+
+  const { id: method } = await w.server.paymentMethods.create({ type: 'card', card: { token: 'tok_createDisputeInquiry' } });
+  const escalated = await asked(w, method);
+  const before = await w.balance('usd');
+  const dispute = await answer(escalated, 'escalate_inquiry_evidence');
+  assert.deepEqual([dispute.status, dispute.is_charge_refundable, dispute.payment_method_details.card.case_type], ['needs_response', false, 'chargeback']);
+  assert.deepEqual(dispute.balance_transactions.map((txn) => [txn.amount, txn.fee, txn.net]), [[-2000, 1500, -3500]]);
+  await w.hooks.wait('charge.dispute.funds_withdrawn', dispute.id);
+  assert.equal(await w.balance('usd'), before - 3500);
+  await refused(w.server.refunds.create({ charge: dispute.charge }), chargeDisputed);
+  assert.equal((await answer(dispute, 'winning_evidence')).status, 'won');
+  await w.hooks.wait('charge.dispute.funds_reinstated', dispute.id);
+
+  assert.equal((await w.server.disputes.retrieve(waiting.id)).status, 'warning_under_review');
+  await w.advance(120 * 86400);
+  await closed(waiting);
+  assert.equal(await w.balance('usd'), before);
+  assert.equal((await w.transactions()).reduce((sum, txn) => sum + txn.net, 0), before);
+}
+
+export async function report(w) {
+  const start = w.dawn + 86400, end = start + 86400;
+  await w.charged(); // too early to be in it
+  await w.advanceTo(start);
+  const ch = await w.charged();
+  await w.server.refunds.create({ charge: ch.id, amount: 300 });
+  await disputed(w);
+  const create = (columns) => w.server.reporting.reportRuns.create({
+    report_type: 'balance_change_from_activity.itemized.3', parameters: { interval_start: start, interval_end: end, columns },
+  });
+  const columns = ['balance_transaction_id', 'net'];
+  await refused(create(columns), { status: 400, param: 'parameters[interval_end]', says: /data_available_end/ });
+  await w.advanceTo(end);
+  await w.charged(); // too late
+  assert.ok((await w.server.reporting.reportTypes.retrieve('balance_change_from_activity.itemized.3')).data_available_end >= end);
+  await refused(create(['balance_transaction_id', 'nett']), { status: 400, param: 'parameters[columns][1]' });
+
+  let run = await create(columns);
+  assert.match(run.id, /^frr_/);
+  assert.deepEqual([run.object, run.status, run.result], ['reporting.report_run', 'pending', null]);
+  for (let tries = 0; run.status === 'pending' && tries < 10; tries++) {
+    await w.advance(1);
+    run = await w.server.reporting.reportRuns.retrieve(run.id);
+  }
+  assert.deepEqual([run.status, run.error, run.result.purpose, run.result.type], ['succeeded', null, 'finance_report_run', 'csv']);
+  await w.hooks.wait('reporting.report_run.succeeded', run.id);
+  const res = await fetch(run.result.url, { headers: { authorization: `Bearer ${w.sk}` } });
+  const [head, ...lines] = (await res.text()).trim().split('\n').map((line) => line.split(',').map((value) => JSON.parse(value))); // each is quoted
+  assert.deepEqual([res.status, head], [200, columns]);
+  const got = lines.map(([id, net]) => [id, Number(net.replace('.', ''))]); // dollars and cents
+  const txns = await all(w.server.balanceTransactions.list({ created: { gte: start, lt: end } }));
+  assert.equal(txns.length, 4, 'two charges, a refund, a dispute');
+  assert.deepEqual(got.sort(), txns.map((txn) => [txn.id, txn.net]).sort());
+  const sum = (nets) => nets.reduce((a, b) => a + b, 0);
+  assert.equal(sum(got.map(([, net]) => net)), sum(txns.map(({ net }) => net)));
 }
 
 export async function customer(w) {

@@ -234,6 +234,35 @@ export async function restrictedKey(w) {
   assert.equal((await restricted.refunds.create({ charge: ch.id })).amount, 1099);
 }
 
+export async function ephemeralKey(w) {
+  const apiVersion = '2020-08-27'; // of the library in the app
+  const cus = await w.server.customers.create({ email: 'li@example.com' });
+  const saved = await w.server.paymentMethods.attach('pm_card_visa', { customer: cus.id });
+  const key = await w.server.ephemeralKeys.create({ customer: cus.id }, { apiVersion });
+  assert.match(key.id, /^ephkey_/);
+  assert.match(key.secret, /^ek_test_/);
+  assert.deepEqual([key.object, key.associated_objects, key.expires - key.created], ['ephemeral_key', [{ id: cus.id, type: 'customer' }], 3600]);
+  assert.equal(key.lastResponse.headers['stripe-version'], apiVersion);
+
+  const app = dial(w.base, key.secret, { apiVersion });
+  const methods = async () => ids(await all(app.paymentMethods.list({ customer: cus.id, type: 'card' })));
+  assert.deepEqual(await methods(), [saved.id]);
+  const card = await w.client.paymentMethods.create({ type: 'card', card: { number: '4242424242424242', exp_month: 12, exp_year: 2034, cvc: '123' } });
+  await app.paymentMethods.attach(card.id, { customer: cus.id });
+  assert.deepEqual(await methods(), [card.id, saved.id]);
+  await app.paymentMethods.detach(saved.id);
+  assert.deepEqual(await methods(), [card.id]);
+  const forbidden = { status: 403, code: 'more_permissions_required', is: errors.StripePermissionError, says: /ephemeral key/ };
+  const other = await w.server.customers.create();
+  await refused(app.paymentMethods.list({ customer: other.id, type: 'card' }), forbidden);
+  await refused(app.balance.retrieve(), forbidden);
+
+  const gone = await w.server.ephemeralKeys.del(key.id);
+  assert.deepEqual([gone.id, 'secret' in gone], [key.id, false]);
+  await refused(methods(), { status: 401, code: 'api_key_expired', is: errors.StripeAuthenticationError, says: /^Expired API Key/ });
+  assert.deepEqual(ids(await all(w.server.paymentMethods.list({ customer: cus.id }))), [card.id]);
+}
+
 export async function raceLab(w) {
   // The webhook is faster than the answer.
   let src = await w.authorized();

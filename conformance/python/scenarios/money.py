@@ -1,7 +1,9 @@
-"""Refunds, disputes, and what time does to money."""
+"""Refunds, disputes, reports, and what time does to money."""
+import csv
+
 from scenarios import DAY, HOUR, INVALID, NOT_CHARGEABLE, Scenario
 from web import visit
-from world import everything, ids, order
+from world import RETURN_URL, everything, ids, order
 
 CHARGE_DISPUTED = {"status": 400, "error": INVALID, "code": "charge_disputed", "param": "charge"}
 
@@ -120,6 +122,102 @@ class Money(Scenario):
         self.assertEqual([(got.id, got.status) for got in listed], [(d.id, "lost")])
         w.refused(lambda: w.server.disputes.close(d.id), 400, INVALID)
         w.refused(lambda: w.server.refunds.create({"charge": ch.id}), **CHARGE_DISPUTED)
+
+    def asked(self, method):
+        """Takes $20 with a card whose bank asks about it, and returns the
+        inquiry, which moves no money."""
+        w = self.w
+        before = w.balance()
+        pi = w.server.payment_intents.create({
+            "amount": 2000, "currency": "usd", "allowed_payment_method_types": ["card"], "payment_method": method,
+            "confirm": True, "return_url": RETURN_URL, "expand": ["latest_charge.balance_transaction"]})
+        w.advance(2)
+        d, = everything(w.server.disputes.list({"charge": pi.latest_charge.id}))
+        told = w.hooks.wait("charge.dispute.created", d.id).data.object
+        for got in (d, told):
+            self.assertEqual((got.status, got.amount, got.reason, got.is_charge_refundable, got.balance_transactions),
+                             ("warning_needs_response", 2000, "fraudulent", True, []))
+            self.assertEqual(got.payment_method_details.card.case_type, "inquiry")
+        ch = w.server.charges.retrieve(d.charge)
+        self.assertEqual((ch.disputed, ch.amount_refunded), (True, 0))
+        self.assertEqual(w.balance(), before + pi.latest_charge.balance_transaction.net)
+        return d
+
+    def inquiry_closed(self, d):
+        got = self.w.hooks.wait("charge.dispute.closed", d.id).data.object
+        self.assertEqual((got.status, got.balance_transactions), ("warning_closed", []))
+        self.w.refused(lambda: self.w.server.disputes.close(d.id), 400, INVALID, says="already closed")
+
+    def test_inquiry(self):
+        w = self.w
+        w.control("account", dispute_fee=1500)
+
+        def answer(d, text):
+            return w.server.disputes.update(d.id, {"evidence": {"uncategorized_text": text}, "submit": True})
+
+        waiting = self.asked("pm_card_createDisputeInquiry")
+        answered = answer(waiting, "It was delivered.")
+        self.assertEqual((answered.status, answered.evidence_details.submission_count), ("warning_under_review", 1))
+        decided = self.asked("pm_card_createDisputeInquiry")
+        self.assertEqual(answer(decided, "winning_evidence").status, "warning_closed")
+        self.inquiry_closed(decided)
+
+        method = w.server.payment_methods.create({"type": "card", "card": {"token": "tok_createDisputeInquiry"}})
+        escalated = self.asked(method.id)
+        before = w.balance()
+        d = answer(escalated, "escalate_inquiry_evidence")
+        self.assertEqual((d.status, d.is_charge_refundable, d.payment_method_details.card.case_type), ("needs_response", False, "chargeback"))
+        self.assertEqual([(txn.amount, txn.fee, txn.net) for txn in d.balance_transactions], [(-2000, 1500, -3500)])
+        w.hooks.wait("charge.dispute.funds_withdrawn", d.id)
+        self.assertEqual(w.balance(), before - 3500)
+        w.refused(lambda: w.server.refunds.create({"charge": d.charge}), **CHARGE_DISPUTED)
+        self.assertEqual(answer(d, "winning_evidence").status, "won")
+        w.hooks.wait("charge.dispute.funds_reinstated", d.id)
+
+        self.assertEqual(w.server.disputes.retrieve(waiting.id).status, "warning_under_review")
+        w.advance(120 * DAY)
+        self.inquiry_closed(waiting)
+        self.assertEqual(w.balance(), before)
+        self.assertEqual(sum(txn.net for txn in w.transactions()), before)
+
+    def test_report(self):
+        w = self.w
+        start, end = w.dawn + DAY, w.dawn + 2 * DAY
+        name, columns = "balance_change_from_activity.itemized.3", ["balance_transaction_id", "net"]
+        w.charged()  # too early to be in it
+        w.advance_to(start)
+        w.server.refunds.create({"charge": w.charged().id, "amount": 300})
+        w.disputed()
+
+        def create(columns):
+            return w.server.reporting.report_runs.create({
+                "report_type": name, "parameters": {"interval_start": start, "interval_end": end, "columns": columns}})
+
+        w.refused(lambda: create(columns), 400, INVALID, param="parameters[interval_end]", says="data_available_end")
+        w.advance_to(end)
+        w.charged()  # too late
+        self.assertGreaterEqual(w.server.reporting.report_types.retrieve(name).data_available_end, end)
+        w.refused(lambda: create(["balance_transaction_id", "nett"]), 400, INVALID, param="parameters[columns][1]")
+
+        run = create(columns)
+        self.assertRegex(run.id, "^frr_")
+        self.assertEqual((run.object, run.status, run.result), ("reporting.report_run", "pending", None))
+        for _ in range(10):
+            w.advance(1)
+            run = w.server.reporting.report_runs.retrieve(run.id)
+            if run.status != "pending":
+                break
+        self.assertEqual((run.status, run.error, run.result.purpose, run.result.type), ("succeeded", None, "finance_report_run", "csv"))
+        w.hooks.wait("reporting.report_run.succeeded", run.id)
+        file = visit(run.result.url, headers={"authorization": f"Bearer {w.sk}"})
+        self.assertEqual(file.status, 200, file.body)
+        head, *lines = csv.reader(file.body.splitlines())
+        self.assertEqual(head, columns)
+        got = {id: int(net.replace(".", "")) for id, net in lines}  # dollars and cents
+        txns = everything(w.server.balance_transactions.list({"created": {"gte": start, "lt": end}}))
+        self.assertEqual(len(lines), 4, "two charges, a refund, a dispute")
+        self.assertEqual(got, {txn.id: txn.net for txn in txns})
+        self.assertEqual(sum(got.values()), sum(txn.net for txn in txns))
 
     def test_customer(self):
         w = self.w

@@ -235,6 +235,41 @@ class Platform(Scenario):
         w.control("keys", key=key, permissions=["rak_charge_write"])
         self.assertEqual(restricted.refunds.create({"charge": ch.id}).amount, 1099)
 
+    def test_ephemeral_key(self):
+        w = self.w
+        version = "2020-08-27"  # of the library in the app
+        cus = w.server.customers.create({"email": "li@example.com"})
+        saved = w.server.payment_methods.attach("pm_card_visa", {"customer": cus.id})
+        key = w.server.ephemeral_keys.create({"customer": cus.id}, {"stripe_version": version})
+        self.assertRegex(key.id, "^ephkey_")
+        self.assertRegex(key.secret, "^ek_test_")
+        self.assertEqual((key.object, key.expires - key.created), ("ephemeral_key", HOUR))
+        self.assertEqual([(owner.type, owner.id) for owner in key.associated_objects], [("customer", cus.id)])
+        self.assertEqual(key.last_response.headers["stripe-version"], version)
+
+        app = dial(w.base, key.secret, stripe_version=version).v1
+
+        def methods(customer=cus.id):
+            return ids(everything(app.payment_methods.list({"customer": customer, "type": "card"})))
+
+        self.assertEqual(methods(), [saved.id])
+        card = w.client.payment_methods.create(
+            {"type": "card", "card": {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}})
+        app.payment_methods.attach(card.id, {"customer": cus.id})
+        self.assertEqual(methods(), [card.id, saved.id])
+        app.payment_methods.detach(saved.id)
+        self.assertEqual(methods(), [card.id])
+        forbidden = {"status": 403, "error": stripe.PermissionError, "code": "more_permissions_required", "says": "ephemeral key"}
+        other = w.server.customers.create()
+        w.refused(lambda: methods(other.id), **forbidden)
+        w.refused(app.balance.retrieve, **forbidden)
+
+        gone = w.server.ephemeral_keys.delete(key.id)
+        self.assertEqual(gone.id, key.id)
+        self.assertNotIn("secret", gone)
+        w.refused(methods, 401, stripe.AuthenticationError, code="api_key_expired", says="^Expired API Key")
+        self.assertEqual(ids(everything(w.server.payment_methods.list({"customer": cus.id}))), [card.id])
+
     def test_race_lab(self):
         w = self.w
 

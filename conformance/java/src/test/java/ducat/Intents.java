@@ -312,6 +312,13 @@ final class Intents {
         .setReason(RefundCreateParams.Reason.REQUESTED_BY_CUSTOMER).build());
   }
 
+  /** A test card as a payer types it in. */
+  static PaymentMethodCreateParams visa() {
+    return PaymentMethodCreateParams.builder().setType(PaymentMethodCreateParams.Type.CARD)
+        .setCard(PaymentMethodCreateParams.CardDetails.builder()
+            .setNumber("4242424242424242").setExpMonth(12L).setExpYear(2034L).setCvc("123").build()).build();
+  }
+
   static void paymentMethods(World w) throws Exception {
     var methods = w.server.paymentMethods();
     String cus = w.server.customers().create(CustomerCreateParams.builder().setEmail("li@example.com").build()).getId();
@@ -340,11 +347,8 @@ final class Intents {
     refused("an unknown method", Refusal.missing("payment_method", "^No such PaymentMethod: "),
         () -> methods.retrieve("pm_000000000000000000000000"));
     // Only test cards are cards, and only a browser may send one.
-    var visa = PaymentMethodCreateParams.builder().setType(PaymentMethodCreateParams.Type.CARD)
-        .setCard(PaymentMethodCreateParams.CardDetails.builder()
-            .setNumber("4242424242424242").setExpMonth(12L).setExpYear(2034L).setCvc("123").build()).build();
-    assertEquals("4242", w.client.paymentMethods().create(visa).getCard().getLast4());
-    refused("a card from a server", new Refusal(402, CardException.class, "invalid_request_error", null, null, "."), () -> methods.create(visa));
+    assertEquals("4242", w.client.paymentMethods().create(visa()).getCard().getLast4());
+    refused("a card from a server", new Refusal(402, CardException.class, "invalid_request_error", null, null, "."), () -> methods.create(visa()));
   }
 
   static void setupIntent(World w) throws Exception {

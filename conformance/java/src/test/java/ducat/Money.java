@@ -3,6 +3,7 @@ package ducat;
 import static ducat.World.DAY;
 import static ducat.World.HOUR;
 import static ducat.World.NOT_CHARGEABLE;
+import static ducat.World.RETURN_URL;
 import static ducat.World.all;
 import static ducat.World.ids;
 import static ducat.World.order;
@@ -15,26 +16,35 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.stripe.exception.StripeException;
+import com.stripe.model.BalanceTransaction;
 import com.stripe.model.Charge;
 import com.stripe.model.Customer;
 import com.stripe.model.Dispute;
 import com.stripe.model.Refund;
 import com.stripe.model.Source;
+import com.stripe.model.reporting.ReportRun;
+import com.stripe.param.BalanceTransactionListParams;
 import com.stripe.param.ChargeListParams;
 import com.stripe.param.ChargeRetrieveParams;
 import com.stripe.param.CustomerCreateParams;
 import com.stripe.param.DisputeListParams;
 import com.stripe.param.DisputeUpdateParams;
+import com.stripe.param.PaymentIntentCreateParams;
+import com.stripe.param.PaymentMethodCreateParams;
 import com.stripe.param.RefundCreateParams;
 import com.stripe.param.RefundListParams;
+import com.stripe.param.reporting.ReportRunCreateParams;
 import ducat.Receiver.Delivery;
 import ducat.World.Refusal;
+import java.net.URI;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Collectors;
 
-/** Refunds, disputes, and what time does to money. Every method that takes a world is a scenario. */
+/** Refunds, disputes, reports, and what time does to money. Every method that takes a world is a scenario. */
 final class Money {
   static void refunds(World w) throws Exception {
     Charge ch = w.charged();
@@ -146,7 +156,7 @@ final class Money {
     assertEquals(List.of("won", 2), List.of(closed.getStatus(), closed.getBalanceTransactions().size()));
     w.hooks.await("charge.dispute.funds_reinstated", d.getId());
     assertEquals(1099 - fee, w.balance());
-    assertEquals(1099 - fee, w.transactions().stream().mapToLong(txn -> txn.getNet()).sum());
+    assertEquals(1099 - fee, net(w.transactions()));
   }
 
   static void disputeLost(World w) throws Exception {
@@ -160,6 +170,126 @@ final class Money {
     refused("closing it again", Refusal.invalid(null, null, "."), () -> w.server.disputes().close(d.getId()));
     refused("refunding after the loss", CHARGE_DISPUTED,
         () -> w.server.refunds().create(RefundCreateParams.builder().setCharge(d.getCharge()).build()));
+  }
+
+  /** Takes $20 with a card whose bank asks about it, and returns the inquiry, which moves no money. */
+  private static Dispute asked(World w, String method) throws Exception {
+    long before = w.balance();
+    Charge ch = w.server.paymentIntents().create(PaymentIntentCreateParams.builder().setAmount(2000L).setCurrency("usd")
+        .addPaymentMethodType("card").setPaymentMethod(method).setConfirm(true).setReturnUrl(RETURN_URL)
+        .addExpand("latest_charge.balance_transaction").build()).getLatestChargeObject();
+    w.advance(2);
+    var listed = all(w.server.disputes().list(DisputeListParams.builder().setCharge(ch.getId()).build()));
+    assertEquals(1, listed.size());
+    Dispute told = (Dispute) w.hooks.await("charge.dispute.created", listed.get(0).getId()).object();
+    for (Dispute d : List.of(listed.get(0), told)) {
+      assertEquals(List.of("warning_needs_response", 2000L, "fraudulent", true, List.of(), "inquiry"),
+          List.of(d.getStatus(), d.getAmount(), d.getReason(), d.getIsChargeRefundable(), d.getBalanceTransactions(), caseType(d)));
+    }
+    Charge now = w.server.charges().retrieve(ch.getId());
+    assertEquals(List.of(true, 0L), List.of(now.getDisputed(), now.getAmountRefunded()));
+    assertEquals(before + ch.getBalanceTransactionObject().getNet(), w.balance());
+    return told;
+  }
+
+  private static String caseType(Dispute d) {
+    return d.getPaymentMethodDetails().getCard().getCaseType();
+  }
+
+  /** Submits evidence of which the text says what becomes of the case. */
+  private static Dispute answer(World w, Dispute d, String text) throws StripeException {
+    return w.server.disputes().update(d.getId(), DisputeUpdateParams.builder().setSubmit(true)
+        .setEvidence(DisputeUpdateParams.Evidence.builder().setUncategorizedText(text).build()).build());
+  }
+
+  private static void inquiryClosed(World w, Dispute d) throws Exception {
+    Dispute got = (Dispute) w.hooks.await("charge.dispute.closed", d.getId()).object();
+    assertEquals(List.of("warning_closed", List.of()), List.of(got.getStatus(), got.getBalanceTransactions()));
+    refused("closing it again", Refusal.invalid(null, null, "already closed"), () -> w.server.disputes().close(d.getId()));
+  }
+
+  private static long net(List<BalanceTransaction> txns) {
+    return txns.stream().mapToLong(BalanceTransaction::getNet).sum();
+  }
+
+  static void inquiry(World w) throws Exception {
+    w.control("account", Map.of("dispute_fee", 1500));
+    Dispute waiting = asked(w, "pm_card_createDisputeInquiry");
+    Dispute answered = answer(w, waiting, "It was delivered.");
+    assertEquals(List.of("warning_under_review", 1L), List.of(answered.getStatus(), answered.getEvidenceDetails().getSubmissionCount()));
+    Dispute decided = asked(w, "pm_card_createDisputeInquiry");
+    assertEquals("warning_closed", answer(w, decided, "winning_evidence").getStatus());
+    inquiryClosed(w, decided);
+
+    var token = PaymentMethodCreateParams.builder().setType(PaymentMethodCreateParams.Type.CARD)
+        .setCard(PaymentMethodCreateParams.Token.builder().setToken("tok_createDisputeInquiry").build()).build();
+    Dispute escalated = asked(w, w.server.paymentMethods().create(token).getId());
+    long before = w.balance();
+    Dispute d = answer(w, escalated, "escalate_inquiry_evidence");
+    assertEquals(List.of("needs_response", false, "chargeback"), List.of(d.getStatus(), d.getIsChargeRefundable(), caseType(d)));
+    assertEquals(List.of(List.of(-2000L, 1500L, -3500L)),
+        d.getBalanceTransactions().stream().map(txn -> List.of(txn.getAmount(), txn.getFee(), txn.getNet())).toList());
+    w.hooks.await("charge.dispute.funds_withdrawn", d.getId());
+    assertEquals(before - 3500, w.balance());
+    refused("refunding after the escalation", CHARGE_DISPUTED,
+        () -> w.server.refunds().create(RefundCreateParams.builder().setCharge(d.getCharge()).build()));
+    assertEquals("won", answer(w, d, "winning_evidence").getStatus());
+    w.hooks.await("charge.dispute.funds_reinstated", d.getId());
+
+    assertEquals("warning_under_review", w.server.disputes().retrieve(waiting.getId()).getStatus());
+    w.advance(120 * DAY);
+    inquiryClosed(w, waiting);
+    assertEquals(before, w.balance());
+    assertEquals(before, net(w.transactions()));
+  }
+
+  private static final String ITEMIZED = "balance_change_from_activity.itemized.3";
+
+  private static ReportRun report(World w, long start, long end, List<String> columns) throws StripeException {
+    return w.server.reporting().reportRuns().create(ReportRunCreateParams.builder().setReportType(ITEMIZED)
+        .setParameters(ReportRunCreateParams.Parameters.builder()
+            .setIntervalStart(start).setIntervalEnd(end).addAllColumn(columns).build()).build());
+  }
+
+  static void report(World w) throws Exception {
+    long start = w.dawn + DAY;
+    long end = start + DAY;
+    List<String> columns = List.of("balance_transaction_id", "net");
+    w.charged(); // too early to be in it
+    w.advanceTo(start);
+    refund(w, w.charged(), 300L);
+    w.disputed();
+    refused("before the period is over", Refusal.invalid(null, "parameters[interval_end]", "data_available_end"),
+        () -> report(w, start, end, columns));
+    w.advanceTo(end);
+    w.charged(); // too late
+    assertTrue(w.server.reporting().reportTypes().retrieve(ITEMIZED).getDataAvailableEnd() >= end);
+    refused("an unknown column", Refusal.invalid(null, "parameters[columns][1]", "."),
+        () -> report(w, start, end, List.of("balance_transaction_id", "nett")));
+
+    ReportRun run = report(w, start, end, columns);
+    assertTrue(run.getId().startsWith("frr_"), run.getId());
+    assertEquals(List.of("reporting.report_run", "pending"), List.of(run.getObject(), run.getStatus()));
+    assertNull(run.getResult());
+    for (int tries = 0; run.getStatus().equals("pending") && tries < 10; tries++) {
+      w.advance(1);
+      run = w.server.reporting().reportRuns().retrieve(run.getId());
+    }
+    assertEquals("succeeded", run.getStatus(), run.getError());
+    assertEquals(List.of("finance_report_run", "csv"), List.of(run.getResult().getPurpose(), run.getResult().getType()));
+    w.hooks.await("reporting.report_run.succeeded", run.getId());
+    var file = w.get(URI.create(run.getResult().getUrl()).getPath());
+    assertEquals(200, file.statusCode(), file::body);
+    List<List<String>> lines = file.body().lines() // each value is quoted
+        .map(line -> List.of(line.substring(1, line.length() - 1).split("\",\""))).toList();
+    assertEquals(columns, lines.get(0));
+    Map<String, Long> got = lines.stream().skip(1)
+        .collect(Collectors.toMap(line -> line.get(0), line -> Long.valueOf(line.get(1).replace(".", "")))); // dollars and cents
+    List<BalanceTransaction> txns = all(w.server.balanceTransactions().list(BalanceTransactionListParams.builder()
+        .setCreated(BalanceTransactionListParams.Created.builder().setGte(start).setLt(end).build()).build()));
+    assertEquals(4, got.size(), "two charges, a refund, a dispute");
+    assertEquals(txns.stream().collect(Collectors.toMap(BalanceTransaction::getId, BalanceTransaction::getNet)), got);
+    assertEquals(net(txns), got.values().stream().mapToLong(net -> net).sum());
   }
 
   static void customer(World w) throws Exception {

@@ -31,6 +31,7 @@ import com.stripe.exception.StripeException;
 import com.stripe.model.Charge;
 import com.stripe.model.Customer;
 import com.stripe.model.Dispute;
+import com.stripe.model.EphemeralKey;
 import com.stripe.model.File;
 import com.stripe.model.Payout;
 import com.stripe.model.Refund;
@@ -42,15 +43,19 @@ import com.stripe.param.ChargeListParams;
 import com.stripe.param.ChargeRetrieveParams;
 import com.stripe.param.CustomerCreateParams;
 import com.stripe.param.DisputeUpdateParams;
+import com.stripe.param.EphemeralKeyCreateParams;
 import com.stripe.param.EventListParams;
 import com.stripe.param.FileCreateParams;
 import com.stripe.param.FileListParams;
+import com.stripe.param.PaymentMethodAttachParams;
+import com.stripe.param.PaymentMethodListParams;
 import com.stripe.param.PayoutCreateParams;
 import com.stripe.param.PayoutListParams;
 import com.stripe.param.PayoutRetrieveParams;
 import com.stripe.param.RefundCreateParams;
 import com.stripe.param.testhelpers.TestClockAdvanceParams;
 import com.stripe.param.testhelpers.TestClockCreateParams;
+import com.stripe.service.V1Services;
 import ducat.Receiver.Delivery;
 import ducat.World.Refusal;
 import java.io.IOException;
@@ -327,6 +332,45 @@ final class Platform {
     assertEquals(List.of(), all(w.server.refunds().list()));
     w.control("keys", Map.of("key", key, "permissions", List.of("rak_charge_write")));
     assertEquals(1099, restricted.refunds().create(refund).getAmount());
+  }
+
+  static void ephemeralKey(World w) throws Exception {
+    String version = "2020-08-27"; // of the library in the app
+    String cus = w.server.customers().create(CustomerCreateParams.builder().setEmail("li@example.com").build()).getId();
+    var to = PaymentMethodAttachParams.builder().setCustomer(cus).build();
+    String saved = w.server.paymentMethods().attach("pm_card_visa", to).getId();
+    EphemeralKey key = w.server.ephemeralKeys().create(
+        EphemeralKeyCreateParams.builder().setCustomer(cus).setStripeVersion(version).build());
+    assertTrue(key.getId().startsWith("ephkey_"), key.getId());
+    assertTrue(key.getSecret().startsWith("ek_test_"), "the secret");
+    assertEquals(List.of("ephemeral_key", HOUR), List.of(key.getObject(), key.getExpires() - key.getCreated()));
+    var owner = JsonParser.parseString(key.getRawJson()).getAsJsonObject() // as it is handed on to the app
+        .getAsJsonArray("associated_objects").get(0).getAsJsonObject();
+    assertEquals(List.of("customer", cus), List.of(owner.get("type").getAsString(), owner.get("id").getAsString()));
+    assertEquals(version, header(key.getLastResponse(), "Stripe-Version"));
+
+    V1Services app = dial(w.base, key.getSecret());
+    assertEquals(List.of(saved), cards(app, cus));
+    String card = w.client.paymentMethods().create(Intents.visa()).getId();
+    app.paymentMethods().attach(card, to);
+    assertEquals(List.of(card, saved), cards(app, cus));
+    app.paymentMethods().detach(saved);
+    assertEquals(List.of(card), cards(app, cus));
+    String other = w.server.customers().create().getId();
+    Refusal forbidden = Refusal.forbidden("more_permissions_required", "ephemeral key");
+    refused("another customer's methods", forbidden, () -> cards(app, other));
+    refused("the balance", forbidden, () -> app.balance().retrieve());
+
+    EphemeralKey gone = w.server.ephemeralKeys().delete(key.getId());
+    assertEquals(key.getId(), gone.getId());
+    assertNull(gone.getSecret());
+    refused("a deleted key", Refusal.unauthorized("api_key_expired", "^Expired API Key"), () -> cards(app, cus));
+    assertEquals(List.of(card), cards(w.server, cus));
+  }
+
+  private static List<String> cards(V1Services as, String customer) throws StripeException {
+    return ids(all(as.paymentMethods().list(
+        PaymentMethodListParams.builder().setCustomer(customer).setType(PaymentMethodListParams.Type.CARD).build())));
   }
 
   static void raceLab(World w) throws Exception {
