@@ -2,7 +2,6 @@ package browser
 
 import (
 	"fmt"
-	"path/filepath"
 	"testing"
 
 	"github.com/ducatpay/ducat/internal/servertest"
@@ -12,11 +11,9 @@ import (
 // beside it an empty frame of the same origin: how much longer a customer waits
 // for the form than for nothing.
 func BenchmarkReady(b *testing.B) {
-	in := &servertest.Installation{Bin: servertest.Ducat(b), DB: "sqlite:" + filepath.Join(b.TempDir(), "ducat.db"), Flags: []string{"--log-level", "warn"}}
-	p := in.Start(b)
-	p.Up(b)
+	url, _ := servertest.Fresh(b, "--log-level", "warn").Serve(b)
 	browser := newBrowser(b)
-	w := newWorld(b, p.URL)
+	w := newWorld(b, url)
 	_, address := w.serve(checkout{})
 	page := newTab(b, browser)
 	page.open(address)
@@ -36,7 +33,7 @@ func BenchmarkReady(b *testing.B) {
 	}
 	frame := func() float64 {
 		return eval[float64](page, fmt.Sprintf(once, `
-			await new Promise(done => { const f = document.createElement("iframe"); f.onload = done; f.src = "`+p.URL+`/healthz"; box.appendChild(f); });`))
+			await new Promise(done => { const f = document.createElement("iframe"); f.onload = done; f.src = "`+url+`/healthz"; box.appendChild(f); });`))
 	}
 	element()
 	frame()

@@ -2,7 +2,6 @@ package browser
 
 import (
 	"net/url"
-	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -14,13 +13,7 @@ import (
 // are done.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
-	in := &servertest.Installation{Bin: servertest.Ducat(t), DB: "sqlite:" + filepath.Join(t.TempDir(), "ducat.db")}
-	p := in.Start(t)
-	p.Up(t)
-	t.Cleanup(func() {
-		p.Stop(t)
-		in.Verify(t)
-	})
+	url, _ := servertest.Fresh(t).Serve(t)
 	browser := newBrowser(t)
 	for name, run := range map[string]func(*world, *tab){
 		"Source": source, "DemoAlipay": demoAlipay, "DemoCheckout": demoCheckout, "Keyboard": keyboard, "Alma": alma, "Expired": expired, "Cards": cards, "Challenge": challenge, "Usable": usable,
@@ -28,7 +21,7 @@ func TestBrowser(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run(newWorld(t, p.URL), newTab(t, browser))
+			run(newWorld(t, url), newTab(t, browser))
 		})
 	}
 }

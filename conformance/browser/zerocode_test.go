@@ -26,16 +26,8 @@ func TestZeroCode(t *testing.T) {
 	needNPM(t)
 	dir := t.TempDir()
 	secure := servertest.FreeAddress(t)
-	in := &servertest.Installation{
-		Bin: servertest.Ducat(t), DB: "sqlite:" + filepath.Join(dir, "ducat.db"),
-		Flags: []string{"--tls", "--tls-listen", secure, "--tls-dir", filepath.Join(dir, "ca")},
-	}
-	p := in.Start(t)
-	p.Up(t)
-	t.Cleanup(func() {
-		p.Stop(t)
-		in.Verify(t)
-	})
+	in := servertest.Fresh(t, "--tls", "--tls-listen", secure, "--tls-dir", filepath.Join(dir, "ca"))
+	url, _ := in.Serve(t)
 	trust, err := exec.CommandContext(t.Context(), in.Bin, "trust", "--tls-dir", filepath.Join(dir, "ca"), "--address", secure).Output() //nolint:gosec // the program under test
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +39,7 @@ func TestZeroCode(t *testing.T) {
 		}
 		return string(m[1])
 	}
-	w := newWorld(t, p.URL)
+	w := newWorld(t, url)
 	t.Run("Node", func(t *testing.T) { zeroCodeNode(t, w, secure, say(`NODE_EXTRA_CA_CERTS=(\S+)`)) })
 	t.Run("Page", func(t *testing.T) {
 		browser := newBrowser(t,

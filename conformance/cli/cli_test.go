@@ -190,10 +190,8 @@ var triggers = map[string]string{
 
 func TestTool(t *testing.T) {
 	t.Parallel()
-	in := &servertest.Installation{Bin: servertest.Ducat(t), DB: "sqlite:" + filepath.Join(t.TempDir(), "ducat.db")}
-	p := in.Start(t)
-	p.Up(t)
-	term := &terminal{T: t, bin: tool(t), base: p.URL, key: "sk_test_commandlinetool0000001", home: t.TempDir(), hooks: newHooks(t)}
+	url, stop := servertest.Fresh(t).Serve(t)
+	term := &terminal{T: t, bin: tool(t), base: url, key: "sk_test_commandlinetool0000001", home: t.TempDir(), hooks: newHooks(t)}
 
 	secret := strings.TrimSpace(term.run("listen", "--print-secret"))
 	listen := term.background("listen", "--forward-to", term.hooks.url)
@@ -227,6 +225,5 @@ func TestTool(t *testing.T) {
 	if len(term.hooks.wrong) > 0 {
 		t.Errorf("signatures: %v", term.hooks.wrong)
 	}
-	p.Stop(t)
-	in.Verify(t)
+	stop() // while the tool is still connected
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v85"
+
+	"github.com/ducatpay/ducat/internal/servertest"
 )
 
 func currencies(t *testing.T, w *world) {
@@ -443,9 +445,9 @@ func webhookRetry(t *testing.T, w *world) {
 }
 
 // restart shows that nothing is lost when the server is stopped and started.
-func restart(t *testing.T, bin, db string) {
-	p := serve(t, bin, db)
-	w := newWorld(t, p.url)
+func restart(t *testing.T, in *servertest.Installation) {
+	url, stop := in.Serve(t)
+	w := newWorld(t, url)
 	pending, chargeable := w.source(t, nil), w.authorized(t, nil)
 	keyed := order(nil)
 	keyed.SetIdempotencyKey("before")
@@ -459,10 +461,10 @@ func restart(t *testing.T, bin, db string) {
 		t.Fatal(err)
 	}
 	balance := w.balance(t, "usd")
-	p.stop()
+	stop()
 
-	p = serve(t, bin, db)
-	w.base, w.server = p.url, dial(p.url, w.sk)
+	url, _ = in.Serve(t)
+	w.base, w.server = url, dial(url, w.sk)
 	if b := w.balance(t, "usd"); b != balance {
 		t.Errorf("the balance was %d and is %d", balance, b)
 	}

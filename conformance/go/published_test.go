@@ -115,14 +115,13 @@ func until(t *testing.T, lines <-chan string, pattern string) []string {
 // after the other, in one shell.
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	in := &servertest.Installation{Bin: servertest.Ducat(t), DB: "sqlite:" + filepath.Join(t.TempDir(), "ducat.db")}
-	p := in.Start(t)
-	p.Up(t)
+	in := servertest.Fresh(t)
+	url, _ := in.Serve(t)
 	hook := filepath.Join(t.TempDir(), "hook")
 	blocks := published(t, "README.md", "sh",
 		// What the receiver prints would come between the lines of the commands.
 		"python3 /tmp/hook.py &", "python3 "+hook+".py > "+hook+".log &", "/tmp/hook.py", hook+".py",
-		"http://127.0.0.1:12111", p.URL, "4242", port(servertest.FreeAddress(t)),
+		"http://127.0.0.1:12111", url, "4242", port(servertest.FreeAddress(t)),
 		"./bin/ducat verify", in.Bin+" verify --db "+in.DB)
 	if blocks[0] != "make run\n" {
 		t.Fatalf("it begins with %q", blocks[0])
@@ -137,7 +136,7 @@ func TestReadme(t *testing.T) {
 	}
 	rest := string(out)
 	for _, want := range []string{
-		`whsec_\w{32}\nsrc_\w{24}\n` + regexp.QuoteMeta(p.URL) + `/pay/\S+\n`,
+		`whsec_\w{32}\nsrc_\w{24}\n` + regexp.QuoteMeta(url) + `/pay/\S+\n`,
 		`303 https://example.com/return\?cart=77&client_secret=src_client_secret_\w+&livemode=false&source=src_\w+\n`,
 		`  "status": "succeeded",\n  "id": "pyr_\w+",\n  "amount": 550,\n  "status": "pending",\n`,
 		`  "available": \[\n      "amount": -550,\n(?s:.*)  "pending": \[\n      "amount": 1037,\nthe books balance: 1 accounts, 1 payments, 1 refunds, 4 transfers\n`,
@@ -159,23 +158,19 @@ func TestReadme(t *testing.T) {
 			t.Errorf("the receiver was not told of %s…; it printed\n%s", event, told)
 		}
 	}
-	p.Stop(t)
-	in.Verify(t)
 }
 
 // TestGuides makes the requests that the provider's guides print.
 func TestGuides(t *testing.T) {
 	t.Parallel()
-	in := &servertest.Installation{Bin: servertest.Ducat(t), DB: "sqlite:" + filepath.Join(t.TempDir(), "ducat.db")}
-	p := in.Start(t)
-	p.Up(t)
+	url, _ := servertest.Fresh(t).Serve(t)
 	key := "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
-	w := &world{base: p.URL, sk: key, server: dial(p.URL, key)}
+	w := &world{base: url, sk: key, server: dial(url, key)}
 	src := w.source(t, func(p *stripe.SourceCreateParams) { p.Currency = stripe.String("eur") })
 	pay(t, src, "authorize")
 	w.advance(t, confirming)
 
-	blocks := published(t, "conformance/go/testdata/guides.md", "sh", "https://api.stripe.com", p.URL, "src_18eYalAHEMiOZZp1l9ZTjSU0", src.ID)
+	blocks := published(t, "conformance/go/testdata/guides.md", "sh", "https://api.stripe.com", url, "src_18eYalAHEMiOZZp1l9ZTjSU0", src.ID)
 	var charge stripe.Charge
 	curl(t, blocks[0], &charge)
 	if charge.Status != "succeeded" || !charge.Paid || charge.Amount != 1099 || charge.Currency != "eur" || charge.Source.ID != src.ID {
@@ -186,8 +181,6 @@ func TestGuides(t *testing.T) {
 	if intent.Status != "requires_payment_method" || intent.Amount != 5099 || intent.ClientSecret == "" || !slices.Contains(intent.PaymentMethodTypes, "alma") {
 		t.Errorf("the intent: %+v", intent)
 	}
-	p.Stop(t)
-	in.Verify(t)
 }
 
 // curl runs a command and decodes what it prints.

@@ -6,7 +6,6 @@ package conformance_test
 import (
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/ducatpay/ducat/internal/pgtest"
@@ -22,7 +21,7 @@ func TestConformance(t *testing.T) {
 	bin := servertest.Ducat(t)
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		conform(t, bin, "sqlite:"+filepath.Join(t.TempDir(), "ducat.db"))
+		conform(t, &servertest.Installation{Bin: bin, DB: "sqlite:" + filepath.Join(t.TempDir(), "ducat.db")})
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
@@ -30,43 +29,17 @@ func TestConformance(t *testing.T) {
 		if db == "" {
 			db = pgtest.URL(t)
 		}
-		conform(t, bin, db)
+		conform(t, &servertest.Installation{Bin: bin, DB: db})
 	})
 }
 
-func conform(t *testing.T, bin, db string) {
-	t.Run("restart", func(t *testing.T) { restart(t, bin, db) })
-	p := serve(t, bin, db)
+func conform(t *testing.T, in *servertest.Installation) {
+	t.Run("restart", func(t *testing.T) { restart(t, in) })
+	url, _ := in.Serve(t)
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
-			sc.run(t, newWorld(t, p.url))
+			sc.run(t, newWorld(t, url))
 		})
 	}
-}
-
-// process is a running ducat.
-type process struct {
-	url  string
-	stop func()
-}
-
-// serve runs ducat on a database until stop, or until the test and its subtests
-// are over. Then the books are checked.
-func serve(t *testing.T, bin, db string) *process {
-	t.Helper()
-	in := &servertest.Installation{Bin: bin, DB: db}
-	p := in.Start(t)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("what the server said beside its request log:\n%s", in.Log.Tail(16<<10))
-		}
-	})
-	p.Up(t)
-	stop := sync.OnceFunc(func() {
-		p.Stop(t)
-		in.Verify(t)
-	})
-	t.Cleanup(stop)
-	return &process{url: p.URL, stop: stop}
 }

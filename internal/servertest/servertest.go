@@ -86,6 +86,32 @@ type Installation struct {
 	Log Log
 }
 
+// Fresh is an installation on an empty SQLite database.
+func Fresh(tb testing.TB, flags ...string) *Installation {
+	tb.Helper()
+	return &Installation{Bin: Ducat(tb), DB: "sqlite:" + filepath.Join(tb.TempDir(), "ducat.db"), Flags: flags}
+}
+
+// Serve starts the server and waits until it is ready. When the test ends, or
+// before that by calling stop, it is stopped in the orderly way and the books are
+// checked; what it said is shown if the test failed.
+func (in *Installation) Serve(tb testing.TB) (url string, stop func()) {
+	tb.Helper()
+	p := in.Start(tb)
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Logf("what the server said beside its request log:\n%s", in.Log.Tail(16<<10))
+		}
+	})
+	p.Up(tb)
+	stop = sync.OnceFunc(func() {
+		p.Stop(tb)
+		in.Verify(tb)
+	})
+	tb.Cleanup(stop)
+	return p.URL, stop
+}
+
 // Process is one life of the server. It is killed when the test ends.
 type Process struct {
 	// URL is where it answers, from the moment Up has returned.
