@@ -3,7 +3,6 @@ package portal_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -46,21 +45,8 @@ func bearer(key string) http.Header { return http.Header{"Authorization": {"Bear
 // call sends a request as it is and returns the status and the body.
 func (w *world) call(method, path string, header http.Header, body string) (int, string) {
 	w.t.Helper()
-	req, err := http.NewRequest(method, w.URL+path, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header = header
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return res.StatusCode, string(b)
+	a := wiretest.Send(w.t, method, w.URL+path, header, body)
+	return a.Status, string(a.Body)
 }
 
 // api calls the API of intents, which has to answer 200.

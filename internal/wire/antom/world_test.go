@@ -133,24 +133,13 @@ func (r response) code() string   { s, _ := r.result()["resultCode"].(string); r
 // raw sends bytes with the headers given and returns what comes.
 func (w *world) raw(method, path string, headers map[string]string, body []byte) response {
 	w.t.Helper()
-	req, err := http.NewRequest(method, w.URL+path, strings.NewReader(string(body)))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	header := http.Header{}
 	for k, v := range headers {
-		req.Header[k] = []string{v}
+		header[k] = []string{v}
 	}
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	out := response{status: res.StatusCode, header: res.Header, body: b}
-	_ = json.Unmarshal(b, &out.obj)
+	a := wiretest.Send(w.t, method, w.URL+path, header, string(body))
+	out := response{status: a.Status, header: a.Header, body: a.Body}
+	_ = json.Unmarshal(a.Body, &out.obj)
 	return out
 }
 

@@ -3,7 +3,6 @@ package multisafepay_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -97,23 +96,8 @@ func (w *world) do(method, path, body string, header http.Header) response {
 
 func (w *world) send(method, path, body string, header http.Header) response {
 	w.t.Helper()
-	req, err := http.NewRequest(method, w.URL+path, strings.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if header != nil {
-		req.Header = header
-	}
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return response{status: res.StatusCode, header: res.Header, body: b}
+	a := wiretest.Send(w.t, method, w.URL+path, header, body)
+	return response{status: a.Status, header: a.Header, body: a.Body}
 }
 
 func (w *world) auth() http.Header { return http.Header{"Api_key": {w.key}} }

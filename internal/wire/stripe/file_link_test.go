@@ -1,30 +1,19 @@
 package stripe_test
 
 import (
-	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
 
 // open follows a link, without a key.
 func (w *world) open(method, url string) (status int, header http.Header, body string) {
 	w.t.Helper()
-	req, err := http.NewRequest(method, url, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return res.StatusCode, res.Header, string(b)
+	a := wiretest.Send(w.t, method, url, nil, "")
+	return a.Status, a.Header, string(a.Body)
 }
 
 // TestFileLinks: a file is shown to whoever has a link, until it expires.

@@ -3,11 +3,11 @@ package stripe_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"mime/multipart"
-	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
 
 // send uploads a file; purpose "" leaves the parameter out.
@@ -29,23 +29,14 @@ func (w *world) send(purpose, filename string, data []byte, headers map[string]s
 		_, _ = part.Write(data)
 	}
 	_ = mw.Close()
-	req, err := http.NewRequest("POST", w.url+"/v1/files", &body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", mw.FormDataContentType())
-	req.Header.Set("Authorization", "Bearer "+w.key)
+	header := w.bearer()
+	header.Set("Content-Type", mw.FormDataContentType())
 	for k, v := range headers {
-		req.Header.Set(k, v)
+		header.Set(k, v)
 	}
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, _ := io.ReadAll(res.Body)
-	out := response{status: res.StatusCode, header: res.Header, body: b}
-	if err := json.Unmarshal(b, &out.obj); err != nil {
+	a := wiretest.Send(w.t, "POST", w.url+"/v1/files", header, body.String())
+	out := response{status: a.Status, header: a.Header, body: a.Body}
+	if err := json.Unmarshal(a.Body, &out.obj); err != nil {
 		w.t.Fatal(err)
 	}
 	validate(w.t, out)

@@ -2,11 +2,9 @@ package stripe_test
 
 import (
 	"bytes"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -40,27 +38,6 @@ func (w *world) alma(pi object, params ...string) object {
 func page(pi object) string {
 	a := pi["next_action"].(object)
 	return a[a["type"].(string)].(object)["url"].(string)
-}
-
-// decideAt posts the payer's decision and returns where they go.
-func (w *world) decideAt(page, decision string, more ...string) (status int, location string) {
-	w.t.Helper()
-	v := url.Values{"decision": {decision}}
-	for i := 0; i+1 < len(more); i += 2 {
-		v.Set(more[i], more[i+1])
-	}
-	req, err := http.NewRequest("POST", page, strings.NewReader(v.Encode()))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, res.Body)
-	return res.StatusCode, res.Header.Get("Location")
 }
 
 func (w *world) read(pi object) object {

@@ -15,6 +15,7 @@ import (
 	"github.com/ducatpay/ducat/internal/rail/simrail"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/stripe/signature"
+	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
 
 func TestAuthentication(t *testing.T) {
@@ -88,19 +89,10 @@ func TestBadBodies(t *testing.T) {
 		{"many", "application/x-www-form-urlencoded", strings.Repeat("a=1&", 5000), 400},
 		{"huge", "application/x-www-form-urlencoded", "type=" + strings.Repeat("x", 2<<20), 413},
 	} {
-		req, err := http.NewRequest("POST", w.url+"/v1/sources", strings.NewReader(c.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", c.contentType)
-		req.Header.Set("Authorization", "Bearer "+w.key)
-		res, err := http.DefaultTransport.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if res.StatusCode != c.status {
-			t.Errorf("%s: %d, want %d", c.name, res.StatusCode, c.status)
+		header := w.bearer()
+		header.Set("Content-Type", c.contentType)
+		if a := wiretest.Send(t, "POST", w.url+"/v1/sources", header, c.body); a.Status != c.status {
+			t.Errorf("%s: %d, want %d", c.name, a.Status, c.status)
 		}
 	}
 	for _, path := range []string{"/v1/sources/%00", "/v1/charges/%ff", "/v1/refunds/" + strings.Repeat("x", 5000), "/v1/events/%2e%2e"} {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -78,45 +77,42 @@ func (w *world) do(method, path string, headers map[string]string, params ...str
 	for i := 0; i+1 < len(params); i += 2 {
 		v.Add(params[i], params[i+1])
 	}
-	var body io.Reader
-	if method == "POST" {
-		body = strings.NewReader(v.Encode())
-	} else if len(v) > 0 {
-		path += "?" + v.Encode()
-	}
-	req, err := http.NewRequest(method, w.url+path, body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if method == "POST" {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	if w.key != "" {
-		req.Header.Set("Authorization", "Bearer "+w.key)
+	target, body, header := path, "", w.bearer()
+	switch {
+	case method == "POST":
+		body = v.Encode()
+		header.Set("Content-Type", "application/x-www-form-urlencoded")
+	case len(v) > 0:
+		target += "?" + v.Encode()
 	}
 	for k, s := range headers {
-		req.Header.Set(k, s)
+		header.Set(k, s)
 	}
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	out := response{status: res.StatusCode, header: res.Header, body: b}
-	if len(b) > 0 && strings.HasPrefix(res.Header.Get("Content-Type"), "application/json") {
-		if err := json.Unmarshal(b, &out.obj); err != nil {
-			w.t.Fatalf("%s %s answered bad JSON: %v\n%s", method, path, err, b)
+	a := wiretest.Send(w.t, method, w.url+target, header, body)
+	out := response{status: a.Status, header: a.Header, body: a.Body}
+	if len(a.Body) > 0 && strings.HasPrefix(a.Header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal(a.Body, &out.obj); err != nil {
+			w.t.Fatalf("%s %s answered bad JSON: %v\n%s", method, target, err, a.Body)
 		}
 		validate(w.t, out)
 	}
-	if !w.wrong && res.StatusCode == http.StatusOK && res.Header.Get("Stripe-Version") >= publishedShape {
-		validateRequest(w.t, method, req.URL.Path, v.Encode())
+	if !w.wrong && a.Status == http.StatusOK && a.Header.Get("Stripe-Version") >= publishedShape {
+		u, err := url.Parse(w.url + target)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		validateRequest(w.t, method, u.Path, v.Encode())
 	}
 	return out
+}
+
+// bearer is the header of the world's key, if there is one.
+func (w *world) bearer() http.Header {
+	h := http.Header{}
+	if w.key != "" {
+		h.Set("Authorization", "Bearer "+w.key)
+	}
+	return h
 }
 
 func (w *world) post(path string, params ...string) response {
@@ -185,22 +181,22 @@ func (w *world) advance(d time.Duration) {
 // decide does what the payer does on the page and returns where they go.
 func (w *world) decide(src object, decision string) string {
 	w.t.Helper()
-	u := src["redirect"].(object)["url"].(string)
-	req, err := http.NewRequest("POST", u, strings.NewReader("decision="+decision))
-	if err != nil {
-		w.t.Fatal(err)
+	status, location := w.decideAt(src["redirect"].(object)["url"].(string), decision)
+	if status != 303 && decision != "authorize_no_return" {
+		w.t.Fatalf("the page answered %d", status)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
+	return location
+}
+
+// decideAt posts the payer's decision and returns where they go.
+func (w *world) decideAt(page, decision string, more ...string) (status int, location string) {
+	w.t.Helper()
+	v := url.Values{"decision": {decision}}
+	for i := 0; i+1 < len(more); i += 2 {
+		v.Set(more[i], more[i+1])
 	}
-	defer res.Body.Close()
-	if res.StatusCode != 303 && decision != "authorize_no_return" {
-		b, _ := io.ReadAll(res.Body)
-		w.t.Fatalf("the page answered %d: %s", res.StatusCode, b)
-	}
-	return res.Header.Get("Location")
+	a := wiretest.Send(w.t, "POST", page, http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, v.Encode())
+	return a.Status, a.Header.Get("Location")
 }
 
 // source creates a source of $10.99.

@@ -135,25 +135,45 @@ func (w writer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Control calls the control API with a credential's header and returns the
-// status and the decoded answer.
-func (s *Server) Control(t testing.TB, credential http.Header, method, path, body string) (int, map[string]any) {
+// Answer is what came to a request.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Send makes a request as it is given and does not follow where the answer leads.
+func Send(t testing.TB, method, url string, header http.Header, body string) Answer {
 	t.Helper()
-	req, err := http.NewRequest(method, s.URL+"/_ducat/v1/"+path, strings.NewReader(body))
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header = credential.Clone()
+	if header != nil {
+		req.Header = header.Clone()
+	}
 	res, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	var o map[string]any
-	if err := json.NewDecoder(res.Body).Decode(&o); err != nil {
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return res.StatusCode, o
+	return Answer{res.StatusCode, res.Header, b}
+}
+
+// Control calls the control API with a credential's header and returns the
+// status and the decoded answer.
+func (s *Server) Control(t testing.TB, credential http.Header, method, path, body string) (int, map[string]any) {
+	t.Helper()
+	a := Send(t, method, s.URL+"/_ducat/v1/"+path, credential, body)
+	var o map[string]any
+	if err := json.Unmarshal(a.Body, &o); err != nil {
+		t.Fatal(err)
+	}
+	return a.Status, o
 }
 
 // Receiver is a merchant's address for notifications, which remembers what it
