@@ -41,6 +41,17 @@ func Decode[T any](r Row) (T, error) {
 	return b, nil
 }
 
+// DecodeAs is Decode of a body that is kept in another form, which plain reads.
+func DecodeAs[T any](r Row, plain func(kept []byte) ([]byte, error)) (T, error) {
+	text, err := plain(r.Body)
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
+	}
+	r.Body = text
+	return Decode[T](r)
+}
+
 // Encode writes a body. It panics on what cannot be written: bodies are types of
 // ours, so that is a broken invariant.
 func Encode(body any) []byte {

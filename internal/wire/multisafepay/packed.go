@@ -2,7 +2,6 @@ package multisafepay
 
 import (
 	_ "embed"
-	"fmt"
 	"sync"
 
 	"github.com/ducatpay/ducat/internal/pack"
@@ -21,10 +20,5 @@ var dictionary = sync.OnceValue(func() *pack.Dictionary { return pack.New(1, dic
 // orderOf reads an order's row, which saveOrder wrote. Rows of former versions are
 // not packed.
 func orderOf(r resource.Row) (order, error) {
-	text, err := dictionary().Unpack(r.Body)
-	if err != nil {
-		return order{}, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
-	}
-	r.Body = text
-	return resource.Decode[order](r)
+	return resource.DecodeAs[order](r, dictionary().Unpack)
 }

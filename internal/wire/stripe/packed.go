@@ -23,12 +23,7 @@ var dictionary = sync.OnceValue(func() *pack.Dictionary { return pack.New(1, dic
 
 // decodeEvent reads an event's row. Rows of former versions are not packed.
 func decodeEvent(r resource.Row) (eventBody, error) {
-	text, err := dictionary().Unpack(r.Body)
-	if err != nil {
-		return eventBody{}, fmt.Errorf("%s %s: %w", r.Kind, r.ID, err)
-	}
-	r.Body = text
-	b, err := decodeBody[eventBody](r)
+	b, err := resource.DecodeAs[eventBody](r, dictionary().Unpack)
 	if err == nil && (b.Type == "" || len(b.APIVersion) < len(time.DateOnly) || len(b.Object) == 0 || b.Object[0] != '{') {
 		err = fmt.Errorf("%s %s: damaged: it has no type, version or object", r.Kind, r.ID)
 	}

@@ -14,13 +14,9 @@ import (
 // browser gets the members of §2.4 only.
 func (v *view) renderIntent(i intent) (obj, error) {
 	b, status := i.body, i.status()
-	var lastError any
-	if b.LastError != nil {
-		o, err := v.lastError(*b.LastError)
-		if err != nil {
-			return nil, err
-		}
-		lastError = o
+	lastError, err := v.lastError(b.LastError)
+	if err != nil {
+		return nil, err
 	}
 	o := obj{
 		"id": i.row.ID, "object": "payment_intent", "allowed_payment_method_types": listOrNil(b.Allowed), "amount": b.Amount,
@@ -140,8 +136,11 @@ func (v *view) nextAction(i intent, status string) any {
 }
 
 // lastError shows why the last attempt failed, with the payment method that
-// failed.
-func (v *view) lastError(e intentError) (obj, error) {
+// failed; null if none did.
+func (v *view) lastError(e *intentError) (any, error) {
+	if e == nil {
+		return nil, nil
+	}
 	o := obj{"type": e.Type, "code": e.Code, "message": e.Message, "doc_url": docURL(e.Code)}
 	for name, value := range map[string]string{"decline_code": e.Decline, "advice_code": e.Advice, "param": e.Param, "charge": e.Charge} {
 		if value != "" {

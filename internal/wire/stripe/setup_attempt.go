@@ -89,14 +89,10 @@ func (v *view) setupAttempt(row resource.Row) (obj, error) {
 	o := obj{
 		"id": row.ID, "object": "setup_attempt", "application": nil, "created": row.Created.Unix(), "customer": nullable(b.Customer), "customer_account": nil,
 		"flow_directions": nil, "livemode": v.merchant.Live, "on_behalf_of": nil, "payment_method": b.Method, "payment_method_details": details,
-		"setup_error": nil, "setup_intent": b.Setup, "status": status, "usage": b.Usage,
+		"setup_intent": b.Setup, "status": status, "usage": b.Usage,
 	}
-	if b.Error != nil {
-		if o["setup_error"], err = v.lastError(*b.Error); err != nil {
-			return nil, err
-		}
-	}
-	return o, nil
+	o["setup_error"], err = v.lastError(b.Error)
+	return o, err
 }
 
 // setupDetails is the card of an attempt to set it up.

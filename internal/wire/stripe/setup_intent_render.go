@@ -33,13 +33,9 @@ func (v *view) setupRow(row resource.Row) (obj, error) {
 // renderSetup fills a SetupIntent (stripe-payment-intents §13.2).
 func (v *view) renderSetup(s setup) (obj, error) {
 	b, status := s.body, s.status()
-	var lastError any
-	if b.LastError != nil {
-		o, err := v.lastError(*b.LastError)
-		if err != nil {
-			return nil, err
-		}
-		lastError = o
+	lastError, err := v.lastError(b.LastError)
+	if err != nil {
+		return nil, err
 	}
 	o := obj{
 		"id": s.row.ID, "object": "setup_intent", "allowed_payment_method_types": listOrNil(b.Allowed), "automatic_payment_methods": nil,
