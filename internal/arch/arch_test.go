@@ -110,10 +110,8 @@ var table = []entry{
 	{"report/sftp", with(core, "store", "report"), "the file server hands out what was reported and knows no dialect"},
 
 	{"server", []string{anything}, "assembly: it joins every surface to one listener"},
-	{"sim", []string{anything}, "the simulation runs the whole system"},
 	{"bench", []string{anything}, "benchmarks measure the whole system"},
 	{"crash", []string{anything}, "the crash test is a client of the whole program, and starts its databases"},
-	{"worldtest", []string{anything}, "tests get the whole system from here"},
 	{"servertest", []string{"server"}, "starting the program for a test needs its path; the server is named so that cached results do not outlive it"},
 	{"browsertest", nil, "starting a browser for a test needs nothing of ours"},
 	{"golden", nil, "comparing a result with a file needs nothing of ours"},
