@@ -198,6 +198,40 @@ var collisions = map[string]struct {
 			}
 		},
 	},
+	"inquiry with a wallet that takes its time": {
+		func(w *world) object {
+			w.control("POST", "script", `{"rules": [{"on": "refund", "do": "delay", "delay_seconds": 60}]}`)
+			pi := w.must(w.post("/v1/payment_intents", "amount", "5099", "currency", "eur", "payment_method_types[]", "card", "payment_method", "pm_card_createDisputeInquiry", "confirm", "true"))
+			w.advance(time.Second)
+			w.must(w.post("/v1/refunds", "payment_intent", pi["id"].(string), "amount", "1000"))
+			return pi
+		},
+		map[string]operation{
+			"refund":   func(w *world, id string) int { return w.post("/v1/refunds", "payment_intent", id).status },
+			"escalate": controls("disputes/escalate", `{"id": %q}`), "wait": advances(61),
+		},
+		func(c *collision) {
+			c.w.advance(2 * time.Minute) // whatever is pending is decided
+			charge := c.w.must(c.w.get("/v1/charges/" + c.intent["latest_charge"].(string)))
+			dispute := c.w.must(c.w.get("/v1/charges/" + charge["id"].(string) + "/dispute"))
+			taken, refunded := 0.0, 0.0
+			for _, b := range dispute["balance_transactions"].([]any) {
+				taken -= b.(object)["amount"].(float64)
+			}
+			for _, r := range c.w.must(c.w.get("/v1/refunds", "charge", charge["id"].(string)))["data"].([]any) {
+				switch r := r.(object); r["status"] {
+				case "succeeded":
+					refunded += r["amount"].(float64)
+				case "failed":
+				default:
+					c.t.Errorf("%v answered %v: a refund is still %v", c.names, c.status, r["status"])
+				}
+			}
+			if taken+refunded > charge["amount"].(float64) || refunded != charge["amount_refunded"].(float64) || (taken > 0) != (c.succeeded("escalate") == 1) {
+				c.t.Errorf("%v answered %v: of %v, %v were refunded (the charge says %v) and %v withdrawn; the dispute is %v", c.names, c.status, charge["amount"], refunded, charge["amount_refunded"], taken, dispute["status"])
+			}
+		},
+	},
 	"available": {
 		func(w *world) object {
 			w.control("POST", "account", `{"refund_needs_funds": true}`)
