@@ -65,6 +65,7 @@ type Listener struct {
 	ID, URL string
 	State   string    // in the front's words
 	Failing time.Time // since when nothing has been accepted there; zero if something was
+	Mark    string    // of its secret: changes with it, and tells nothing of it
 }
 
 // Settlement is money that left, or is leaving, for the merchant's bank.

@@ -114,14 +114,22 @@ func (v *visit) switchMethods() error {
 // secretKept is how long a secret that was replaced signs beside the new one.
 const secretKept = 24 * time.Hour
 
-// rollSecret gives an address a new secret, and shows it this once.
+// rollSecret gives an address a new secret, and shows it this once. A form that is
+// sent twice does it once: the secret that is in use would sign no longer.
 func (v *visit) rollSecret() error {
 	l, ok := ofFront[Listening](v)
 	if !ok {
 		return fault.New(fault.Conflict, "no_secrets", "There are no secrets to roll in this account.")
 	}
 	page := settingsPage{SecretOf: v.r.PostForm.Get("id")}
-	if err := v.update(func(t *engine.Tx) (err error) {
+	if err := v.update(func(t *engine.Tx) error {
+		list, err := l.Listeners(t)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(list, func(e engine.Listener) bool { return e.ID == page.SecretOf && e.Mark != v.r.PostForm.Get("mark") }) {
+			return fault.New(fault.Conflict, "changed", "The secret has been rolled since this page was shown, perhaps because the button was pressed twice. Nothing was changed now.")
+		}
 		page.Secret, err = l.RollSecret(t, page.SecretOf, secretKept)
 		return err
 	}); err != nil {

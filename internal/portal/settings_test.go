@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ducatpay/ducat/internal/browsertest"
+	"github.com/ducatpay/ducat/internal/wire/stripe/signature"
 	"github.com/ducatpay/ducat/internal/wire/wiretest"
 )
 
@@ -148,6 +149,24 @@ func TestEndpoints(t *testing.T) {
 		}
 		if p := v.Get("/portal/settings"); strings.Contains(p.Body, secret) {
 			t.Error("the secret is shown again")
+		}
+		// Pressed twice, or the answer reloaded: the secret in use goes on signing.
+		if p := v.Post(page, action); p.Status != http.StatusConflict || !p.Has("pressed twice") || strings.Contains(p.Body, "whsec_") {
+			t.Errorf("twice: %d %s", p.Status, p.Said())
+		}
+		shop.Answer(200, "")
+		before := len(shop.All())
+		w.paid()
+		w.advance(time.Minute)
+		calls := shop.All()
+		if len(calls) == before {
+			t.Fatal("nothing was sent")
+		}
+		last := calls[len(calls)-1]
+		for name, s := range map[string]string{"in use": e["secret"].(string), "new": secret} {
+			if err := signature.Verify(last.Header.Get("Stripe-Signature"), last.Body, s, 5*time.Minute, w.Clock.Now()); err != nil {
+				t.Errorf("the secret %s does not sign: %v", name, err)
+			}
 		}
 		if p := v.Post(page, action, "id", "we_none"); p.Status != http.StatusNotFound {
 			t.Errorf("no such endpoint: %d %s", p.Status, p.Said())

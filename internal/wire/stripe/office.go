@@ -2,6 +2,8 @@ package stripe
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"slices"
@@ -193,7 +195,8 @@ func (a *API) Listeners(r store.Reader) ([]engine.Listener, error) {
 	for _, row := range rows {
 		b, derr := decodeBody[endpointBody](row)
 		err = errors.Join(err, derr)
-		list = append(list, engine.Listener{ID: row.ID, URL: b.URL, State: b.status(), Failing: b.FailingSince})
+		mark := sha256.Sum256([]byte("ducat secret of an endpoint\x00" + b.Secret))
+		list = append(list, engine.Listener{ID: row.ID, URL: b.URL, State: b.status(), Failing: b.FailingSince, Mark: hex.EncodeToString(mark[:8])})
 	}
 	return list, err
 }
