@@ -55,6 +55,7 @@ type API struct {
 	sandboxes engine.Opened[principal]
 	kept      kept
 	rendered  rendered
+	reports   reports
 	reportMax int // bytes of a report's file
 
 	listeners  *listeners

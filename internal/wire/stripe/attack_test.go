@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/store"
 )
 
 // TestForgedSecrets: secrets that carry names, made up by somebody who knows the
@@ -413,4 +414,36 @@ func TestSocketsOfANode(t *testing.T) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// TestReportsTakeFewPlaces: a run that is in hand is not made a second time, however
+// often its job comes, and reports leave places to the timers.
+func TestReportsTakeFewPlaces(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		run := w.must(w.post("/v1/reporting/report_runs", append([]string{"report_type", "balance.summary.1"}, w.year()...)...))["id"].(string)
+		job := store.Job{
+			Merchant: merchant.IDFor(w.must(w.get("/v1/account"))["id"].(string), false), ID: "report:" + run, Kind: "report_run", Payload: []byte(`{"run":"` + run + `"}`),
+		}
+		comes := func(status string) {
+			t.Helper()
+			if err := w.srv.Stripe.RunReport(context.Background(), job); err != nil {
+				t.Fatal(err)
+			}
+			w.has(w.must(w.get("/v1/reporting/report_runs/"+run)), object{"status": status})
+		}
+		for _, held := range [][]string{{run}, {"a", "b", "c", "d"}} {
+			release := w.srv.Stripe.HoldReports(held...)
+			comes("pending")
+			release()
+		}
+		release := w.srv.Stripe.HoldReports("a", "b", "c")
+		defer release()
+		comes("succeeded")
+		comes("succeeded") // and no second file
+		files := w.must(w.get("/v1/files", "purpose", "finance_report_run"))["data"].([]any)
+		if len(files) != 1 {
+			t.Errorf("%d files", len(files))
+		}
+	})
 }

@@ -41,6 +41,21 @@ func DifferenceDates() []string {
 // LimitSockets bounds the sockets of the command line tool.
 func (a *API) LimitSockets(n int) { a.listeners.max = n }
 
+// HoldReports takes places of reports until release is called.
+func (a *API) HoldReports(runs ...string) (release func()) {
+	var leaves []func()
+	for _, run := range runs {
+		if leave, ok := a.reports.enter(run); ok {
+			leaves = append(leaves, leave)
+		}
+	}
+	return func() {
+		for _, leave := range leaves {
+			leave()
+		}
+	}
+}
+
 // LimitReports makes reports larger than that many bytes fail.
 func (a *API) LimitReports(bytes int) { a.reportMax = bytes }
 

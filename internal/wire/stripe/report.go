@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
@@ -275,13 +276,48 @@ type reportPayload struct {
 	Run string `json:"run"`
 }
 
+// reportsAtOnce is how many reports a node makes at once: timers of all merchants
+// share their places with them.
+const reportsAtOnce = 4
+
+// reports are the runs a node has in hand.
+type reports struct {
+	mu   sync.Mutex
+	runs map[string]bool
+}
+
+// enter takes a run in hand, unless it is already, or there are enough.
+func (r *reports) enter(run string) (leave func(), ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.runs[run] || len(r.runs) >= reportsAtOnce {
+		return nil, false
+	}
+	if r.runs == nil {
+		r.runs = map[string]bool{}
+	}
+	r.runs[run] = true
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.runs, run)
+	}, true
+}
+
 // RunReport makes the file of a report run. It is read in a snapshot, so that
-// nobody waits for it, and written afterwards.
+// nobody waits for it, and written afterwards. A job that comes while its run is in
+// hand, because that takes longer than a lease, or while there are enough, is left
+// until its lease lapses.
 func (a *API) RunReport(ctx context.Context, j store.Job) error {
 	var pl reportPayload
 	if err := json.Unmarshal(j.Payload, &pl); err != nil {
 		return fmt.Errorf("job %s: %w", j.ID, err)
 	}
+	leave, ok := a.reports.enter(pl.Run)
+	if !ok {
+		return nil
+	}
+	defer leave()
 	var data []byte
 	var failure string
 	err := a.engine.View(ctx, j.Merchant, func(r store.Reader, m merchant.Merchant, at time.Time) error {
