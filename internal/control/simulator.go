@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (a *API) setScript(r *http.Request, id int64) (any, error) {
 		if !ok {
 			return nil, fault.Newf(fault.Invalid, "bad_script", "on: %q is not a step; steps are authorize, approve, capture, void, refund, dispute, payout and settle.", rule.On)
 		}
-		if !strings.Contains(" "+strings.Join(does, " ")+" ", " "+rule.Do+" ") || rule.Do == "" {
+		if !slices.Contains(does, rule.Do) {
 			return nil, fault.Newf(fault.Invalid, "bad_script", "do: %q cannot happen on %s; possible are %s.", rule.Do, rule.On, strings.Join(does, ", "))
 		}
 		if rule.On == "dispute" {

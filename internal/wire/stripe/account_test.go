@@ -62,6 +62,24 @@ func TestEmptyScript(t *testing.T) {
 	left("without rules")
 }
 
+// TestScriptRefuses: rules that mean nothing are refused, and those in force stay.
+func TestScriptRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.control("POST", "script", `{"rules": [{"on": "refund", "do": "pending"}]}`)
+	for _, rule := range []string{
+		`{"on": "charge", "do": "decline"}`, `{"on": "capture"}`, `{"on": "capture", "do": "redirect"}`, `{"on": "authorize", "do": "decline approve"}`,
+		`{"on": "dispute", "do": "open", "reason": "none"}`, `{"on": "approve", "do": "delay", "delay_seconds": -1}`, `{"on": "capture", "do": "decline", "times": -1}`,
+	} {
+		if status, o := w.controlAny("POST", "script", `{"rules": [`+rule+`]}`); status != 400 {
+			t.Errorf("%s: %d %v", rule, status, o)
+		}
+	}
+	if rules := w.control("GET", "script", "")["rules"].([]any); len(rules) != 1 {
+		t.Errorf("what is left: %v", rules)
+	}
+}
+
 // TestVerifySource: the route is known, and no alipay source can be verified.
 func TestVerifySource(t *testing.T) {
 	t.Parallel()
