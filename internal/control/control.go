@@ -159,13 +159,11 @@ func (a *API) handle(h func(*API, *http.Request, int64) (any, error)) http.Handl
 		a := a.of(r)
 		id, err := a.front.MerchantOf(r)
 		if err != nil {
-			status, code, message := http.StatusInternalServerError, "internal", "An internal error occurred; it has been logged."
 			if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Invalid {
-				status, code, message = http.StatusUnauthorized, "unauthorized", f.Message
-			} else {
-				a.Log.Error("control request failed", "path", r.URL.Path, "error", err)
+				refuse(w, http.StatusUnauthorized, "unauthorized", f.Message)
+				return
 			}
-			write(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
+			a.fail(w, r, err)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, bodyMax)
@@ -176,23 +174,29 @@ func (a *API) handle(h func(*API, *http.Request, int64) (any, error)) http.Handl
 			_, _ = w.Write(f.Content())
 			return
 		}
-		if err == nil {
-			write(w, http.StatusOK, v)
-			return
-		}
-		status, code, message := http.StatusInternalServerError, "internal", "An internal error occurred; it has been logged."
 		switch f := new(fault.Error); {
+		case err == nil:
+			write(w, http.StatusOK, v)
 		case errors.As(err, &f) && f.Kind == fault.NotFound:
-			status, code, message = http.StatusNotFound, f.Code, f.Message
+			refuse(w, http.StatusNotFound, f.Code, f.Message)
 		case errors.Is(err, store.ErrNotFound):
-			status, code, message = http.StatusNotFound, "not_found", "There is no such object in this world."
+			refuse(w, http.StatusNotFound, "not_found", "There is no such object in this world.")
 		case errors.As(err, &f) && f.Kind != fault.Internal:
-			status, code, message = http.StatusBadRequest, f.Code, f.Message
+			refuse(w, http.StatusBadRequest, f.Code, f.Message)
 		default:
-			a.Log.Error("control request failed", "path", r.URL.Path, "error", err)
+			a.fail(w, r, err)
 		}
-		write(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
 	})
+}
+
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	write(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
+}
+
+// fail answers a request that ended in an error of ours.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	a.Log.Error("control request failed", "path", r.URL.Path, "error", err)
+	refuse(w, http.StatusInternalServerError, "internal", "An internal error occurred; it has been logged.")
 }
 
 func write(w http.ResponseWriter, status int, v any) {
