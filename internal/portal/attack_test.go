@@ -199,3 +199,20 @@ func TestNothingIsAFormula(t *testing.T) {
 		t.Errorf("the refund is missing: %s", file)
 	}
 }
+
+// TestManyRefunds: a payment that went back in hundreds of parts is still shown and
+// still adds up.
+func TestManyRefunds(t *testing.T) {
+	t.Parallel()
+	w := worldOn(t, wiretest.NewSQLite(t))
+	intent, id := w.paid()
+	const many = 400
+	for range many {
+		w.api("POST", "/v1/refunds", "payment_intent", intent, "amount", "1")
+	}
+	w.advance(0)
+	p := w.signedIn().Get("/portal/payments/" + id)
+	if p.Status != http.StatusOK || !p.Has("€46.99 EUR can be refunded") || strings.Count(p.Body, "refund:") < many || len(p.Body) > 4<<20 {
+		t.Errorf("%d, %d bytes, %d refunds: %.2000s", p.Status, len(p.Body), strings.Count(p.Body, "refund:"), p.Said())
+	}
+}

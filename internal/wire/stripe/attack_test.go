@@ -268,6 +268,23 @@ func TestEphemeralKeyIsNoDetour(t *testing.T) {
 		if got := w.must(w.get("/v1/payment_methods/" + saved)); got["customer"] != theirs {
 			t.Errorf("taken away: %v", got)
 		}
+		// A source of somebody else's is neither taken nor given up.
+		src := w.chargeable()["id"].(string)
+		w.must(w.post("/v1/customers/"+theirs+"/sources", "source", src))
+		foreign := newSourceOf(w)
+		for name, r := range map[string]response{
+			"attached":         ek.do("POST", "/v1/customers/"+cus+"/sources", with(), "source", src),
+			"detached":         ek.do("DELETE", "/v1/customers/"+cus+"/sources/"+src, with()),
+			"made the default": ek.do("POST", "/v1/customers/"+cus, with(), "default_source", src),
+			"of another world": ek.do("POST", "/v1/customers/"+cus+"/sources", with(), "source", foreign),
+		} {
+			if r.status < 400 || r.status >= 500 {
+				t.Errorf("another's source is %s: %d %s", name, r.status, r.body)
+			}
+		}
+		if got := w.must(w.get("/v1/sources/" + src)); got["customer"] != theirs {
+			t.Errorf("the source is %v's", got["customer"])
+		}
 		// A key in the query or the body of a request is a browser's, which is not this.
 		bare := ek.with("")
 		w.fails(bare.do("GET", "/v1/customers/"+cus, with(), "key", ek.key), 401, "", "")
@@ -277,6 +294,12 @@ func TestEphemeralKeyIsNoDetour(t *testing.T) {
 			t.Errorf("a deleted customer is changed: %d %s", r.status, r.body)
 		}
 	})
+}
+
+// newSourceOf makes a source in a world of its own.
+func newSourceOf(w *world) string {
+	w.t.Helper()
+	return w.with("sk_test_" + keys.Random(24)).chargeable()["id"].(string)
 }
 
 // TestEphemeralKeyAtOnce: a key that is given up while it is used has either been
