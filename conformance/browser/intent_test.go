@@ -41,7 +41,7 @@ func (w *world) serve(c checkout) (intent map[string]any, address string) {
 	train := orDefault(c.train, "basil")
 	w.page(path, "intent.html", map[string]any{
 		"Train": train, "ClientSecret": intent["client_secret"], "Locale": orDefault(c.locale, "en"), "Link": c.link,
-		"Appearance": template.JS(orDefault(c.appearance, "{}")), "Payment": template.JS(orDefault(c.payment, `{layout: "accordion"}`)), //nolint:gosec // written by the test
+		"Appearance": template.JS(orDefault(c.appearance, "{}")), "Payment": template.JS(orDefault(c.payment, `{layout: "accordion"}`)),
 	})
 	if !w.returns {
 		w.returns = true

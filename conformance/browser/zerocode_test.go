@@ -28,7 +28,7 @@ func TestZeroCode(t *testing.T) {
 	secure := servertest.FreeAddress(t)
 	in := servertest.Fresh(t, "--tls", "--tls-listen", secure, "--tls-dir", filepath.Join(dir, "ca"))
 	url, _ := in.Serve(t)
-	trust, err := exec.CommandContext(t.Context(), in.Bin, "trust", "--tls-dir", filepath.Join(dir, "ca"), "--address", secure).Output() //nolint:gosec // the program under test
+	trust, err := exec.CommandContext(t.Context(), in.Bin, "trust", "--tls-dir", filepath.Join(dir, "ca"), "--address", secure).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func zeroCodeNode(t *testing.T, w *world, secure, ca string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := exec.CommandContext(t.Context(), "node", "--require", "./names.cjs", "zerocode.mjs") //nolint:gosec // ours
+	program := exec.CommandContext(t.Context(), "node", "--require", "./names.cjs", "zerocode.mjs")
 	program.Dir = dir
 	program.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+ca, "KEY="+w.secret, "NAMES_HOST="+host, "NAMES_PORT="+port)
 	var stderr strings.Builder

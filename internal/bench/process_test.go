@@ -37,8 +37,8 @@ func program(b *testing.B, pkg string) string {
 // answer, and how long that took.
 func launch(b *testing.B, address, path string, args ...string) (*exec.Cmd, time.Duration) {
 	b.Helper()
-	cmd := exec.Command(path, args...) //nolint:noctx // it is stopped below
-	cmd.Stderr = os.Stderr             // what it prints, the peer a line per request, goes nowhere
+	cmd := exec.Command(path, args...)
+	cmd.Stderr = os.Stderr // what it prints, the peer a line per request, goes nowhere
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)

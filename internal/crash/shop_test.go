@@ -150,7 +150,7 @@ var errOver = errors.New("the test is over")
 // an answer the shop can live with.
 func (s *shop) ask(a *account, method, path, key string, form url.Values) object {
 	res, body, err := s.send(func() (*http.Request, error) {
-		req, err := http.NewRequest(method, s.base+path, strings.NewReader(form.Encode())) //nolint:noctx // the client has a timeout
+		req, err := http.NewRequest(method, s.base+path, strings.NewReader(form.Encode()))
 		if err != nil {
 			return nil, err
 		}
@@ -243,7 +243,7 @@ func (s *shop) sell(a *account, key string, prompt, refuses bool) *order {
 		s.orders[o.source] = o
 	})
 	res, body, err := s.send(func() (*http.Request, error) {
-		req, err := http.NewRequest(http.MethodPost, src.in("redirect").text("url"), strings.NewReader("decision=authorize")) //nolint:noctx // the client has a timeout
+		req, err := http.NewRequest(http.MethodPost, src.in("redirect").text("url"), strings.NewReader("decision=authorize"))
 		if err == nil {
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		}
@@ -424,7 +424,7 @@ func (s *shop) later() {
 }
 
 func (s *shop) control(a *account, path, body string) {
-	req, err := http.NewRequest(http.MethodPost, s.base+path, strings.NewReader(body)) //nolint:noctx // the client has a timeout
+	req, err := http.NewRequest(http.MethodPost, s.base+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -83,7 +84,7 @@ func TestCaptureInParts(t *testing.T) {
 			w.books(map[ledger.Account]int64{
 				receivable: -amount + 500, ledger.Pending(settlement): pending(2000, 2000, amount-4000), ledger.Available: -500, ledger.Fees: 2*fee(2000) + fee(amount-4000),
 			})
-			if err := w.part(p, "5", 1); err != errNotCapturable {
+			if err := w.part(p, "5", 1); !errors.Is(err, errNotCapturable) {
 				t.Errorf("after the last one: %v", err)
 			}
 			w.facts(event.Authorized, event.Captured, event.RefundCreated, event.Captured, event.Captured)
@@ -135,7 +136,7 @@ func TestRestIsLetGo(t *testing.T) {
 				}
 				return err
 			})
-			if err := w.part(p, "3", 1); err != errNotCapturable {
+			if err := w.part(p, "3", 1); !errors.Is(err, errNotCapturable) {
 				t.Errorf("more was captured: %v", err)
 			}
 			w.verify()

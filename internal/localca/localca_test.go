@@ -36,7 +36,7 @@ func TestServe(t *testing.T) {
 	}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
 	srv.EnableHTTP2 = true
-	srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}} //nolint:gosec // versions are Go's
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	pem, err := os.ReadFile(a.CertPath())
@@ -48,7 +48,7 @@ func TestServe(t *testing.T) {
 		t.Fatal("the certificate to trust cannot be read")
 	}
 	for host, ok := range map[string]bool{"api.stripe.com": true, "localhost": true, "": true, "example.com": false} {
-		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: host}, ForceAttemptHTTP2: true}} //nolint:gosec // versions are Go's
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: host}, ForceAttemptHTTP2: true}}
 		r, err := client.Get(srv.URL)
 		if (err == nil) != ok {
 			t.Errorf("%q: %v", host, err)

@@ -402,7 +402,7 @@ func (a *API) TellAgreement(t *engine.Tx, f event.Fact, g *agreement.Agreement) 
 		return err
 	}
 	msg := object{{"authorizationNotifyType", ""}, {"authState", b.State}, {"authClientId", b.AuthClient}}
-	kind := ""
+	var kind string
 	switch f.Kind {
 	case event.AgreementConsented:
 		code := a.secret(t.Who.ID, g.ID, agreement.Code, 0)

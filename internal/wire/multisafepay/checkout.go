@@ -59,7 +59,7 @@ func (a *API) showSession(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		a.fail(w, r, l, err)
 	case taken(status):
-		a.leave(w, r, s, false)
+		a.leave(w, s, false)
 	case over:
 		s.Title, s.Note = l.Over, l.OverNote
 		a.render(w, http.StatusGone, "notice.html", s)
@@ -175,7 +175,7 @@ func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request) {
 	case to != "":
 		http.Redirect(w, r, to, http.StatusSeeOther)
 	default:
-		a.leave(w, r, s, true)
+		a.leave(w, s, true)
 	}
 }
 

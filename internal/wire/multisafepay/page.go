@@ -129,7 +129,7 @@ func form(w http.ResponseWriter, r *http.Request) error {
 
 // leave sends the payer on: back to the merchant, or to a page that closes its
 // window, or, if there is nowhere to go, to a page of ours.
-func (a *API) leave(w http.ResponseWriter, r *http.Request, s screen, posted bool) {
+func (a *API) leave(w http.ResponseWriter, s screen, posted bool) {
 	status := http.StatusFound
 	if posted {
 		status = http.StatusSeeOther

@@ -85,7 +85,7 @@ func (a *API) showWallet(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		a.fail(w, r, l, err)
 	case status != "initialized":
-		a.leave(w, r, s, false)
+		a.leave(w, s, false)
 	default:
 		s.Scenarios = offered
 		a.render(w, http.StatusOK, "wallet.html", s)
@@ -152,7 +152,7 @@ func (a *API) decideWallet(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, l, err)
 		return
 	}
-	a.leave(w, r, s, true)
+	a.leave(w, s, true)
 }
 
 // decide applies a scenario to a payment that waits for its payer. What the

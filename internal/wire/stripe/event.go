@@ -311,7 +311,7 @@ func (a *API) Resend(t *engine.Tx, event, endpoint resource.Row) error {
 	if err != nil {
 		return err
 	}
-	deliveryID := ""
+	var deliveryID string
 	if len(ds) > 0 {
 		deliveryID = ds[0].ID
 	} else {

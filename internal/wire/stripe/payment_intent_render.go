@@ -56,7 +56,7 @@ func (v *view) forServer(o obj, i intent, status string) error {
 		"transfer_group": nullable(b.TransferGroup),
 	})
 	if b.AmountDetails != nil {
-		o["amount_details"] = obj(maps.Clone(b.AmountDetails))
+		o["amount_details"] = maps.Clone(b.AmountDetails)
 		o["amount_details"].(obj)["tip"] = obj{}
 	}
 	if b.PaymentDetails != nil {

@@ -195,7 +195,7 @@ func (a *API) TellPayout(t *engine.Tx, f event.Fact, p engine.Payout) error {
 	b.Payout = p
 	over := false // nothing of it changes any more, but for its failing
 	txn := transactionBody{Source: row.ID, Currency: p.Amount.Currency, Amount: p.Amount.Minor, AvailableOn: t.At}
-	typ := ""
+	var typ string
 	switch f.Kind {
 	case event.PayoutCreated:
 		typ, txn.Type, txn.Category, txn.Amount, txn.Clearing = "payout.created", "payout", "payout", -p.Amount.Minor, p.Automatic
