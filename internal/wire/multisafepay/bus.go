@@ -126,17 +126,19 @@ func (b *bus) send(ctx context.Context, m value.Object) error {
 // subscribe begins to tell of the order, and closes the connection when there is
 // nothing more to tell: properly, so that the client stays away.
 func (b *bus) subscribe(ctx context.Context) {
-	ctx, b.stop = context.WithCancel(ctx)
-	b.ended = make(chan struct{})
+	watching, stop := context.WithCancel(ctx)
+	b.stop, b.ended = stop, make(chan struct{})
 	go func() {
 		defer close(b.ended)
-		err := b.api.watch(ctx, b.session, "", b.until, func(n news) error {
+		err := b.api.watch(watching, b.session, "", b.until, func(n news) error {
+			// What is being sent when the subscription ends is sent: a message that
+			// is given up takes the connection with it.
 			return b.send(ctx, value.Object{"type": "event", "channel": channelOrders, "payload": n.body()})
 		}, func() error { return nil })
 		switch {
 		case err == nil:
 			_ = b.conn.Close(websocket.StatusNormalClosure, "nothing more will happen")
-		case ctx.Err() == nil:
+		case watching.Err() == nil:
 			_ = b.conn.CloseNow()
 		}
 	}()
