@@ -40,26 +40,11 @@ var collisions = map[string]func(w *world, m met, i int) string{
 // payment, and the books balance.
 func TestCollisions(t *testing.T) {
 	t.Parallel()
-	for database, open := range map[string]func(t *testing.T) [2]*wiretest.Server{
-		"sqlite": func(t *testing.T) [2]*wiretest.Server {
-			s := wiretest.NewSQLite(t)
-			return [2]*wiretest.Server{s, s}
-		},
-		"postgres": func(t *testing.T) [2]*wiretest.Server { return wiretest.Nodes(t) },
-	} {
-		t.Run(database, func(t *testing.T) {
-			t.Parallel()
-			nodes := open(t)
-			wiretest.Ticking(t, nodes[:]...)
-			for a := range collisions {
-				for b := range collisions {
-					if a <= b {
-						collide(t, nodes, [2]string{a, b})
-					}
-				}
-			}
-		})
-	}
+	wiretest.OnNodes(t, func(t *testing.T, nodes [2]*wiretest.Server) {
+		for names := range wiretest.Pairs(collisions) {
+			collide(t, nodes, names)
+		}
+	})
 }
 
 func collide(t *testing.T, nodes [2]*wiretest.Server, names [2]string) {

@@ -56,27 +56,15 @@ var collisions = map[bool]map[string]operation{
 // what goes back is no more than was paid, and the books balance.
 func TestCollisions(t *testing.T) {
 	t.Parallel()
-	for database, open := range map[string]func(t *testing.T) [2]*wiretest.Server{
-		"sqlite": func(t *testing.T) [2]*wiretest.Server {
-			s := wiretest.NewSQLite(t)
-			return [2]*wiretest.Server{s, s}
-		},
-		"postgres": func(t *testing.T) [2]*wiretest.Server { return wiretest.Nodes(t) },
-	} {
-		for paid, operations := range collisions {
-			t.Run(fmt.Sprintf("%s/paid=%v", database, paid), func(t *testing.T) {
-				t.Parallel()
-				nodes := open(t)
-				wiretest.Ticking(t, nodes[:]...)
-				for a := range operations {
-					for b := range operations {
-						if a <= b {
-							collide(t, nodes, paid, [2]string{a, b}, operations)
-						}
-					}
+	for paid, operations := range collisions {
+		t.Run(fmt.Sprintf("paid=%v", paid), func(t *testing.T) {
+			t.Parallel()
+			wiretest.OnNodes(t, func(t *testing.T, nodes [2]*wiretest.Server) {
+				for names := range wiretest.Pairs(operations) {
+					collide(t, nodes, paid, names, operations)
 				}
 			})
-		}
+		})
 	}
 }
 
@@ -106,26 +94,11 @@ var parts = map[string]operation{
 // that was not captured, an id is one order's, and the books balance.
 func TestPartsCollide(t *testing.T) {
 	t.Parallel()
-	for database, open := range map[string]func(t *testing.T) [2]*wiretest.Server{
-		"sqlite": func(t *testing.T) [2]*wiretest.Server {
-			s := wiretest.NewSQLite(t)
-			return [2]*wiretest.Server{s, s}
-		},
-		"postgres": func(t *testing.T) [2]*wiretest.Server { return wiretest.Nodes(t) },
-	} {
-		t.Run(database, func(t *testing.T) {
-			t.Parallel()
-			nodes := open(t)
-			wiretest.Ticking(t, nodes[:]...)
-			for a := range parts {
-				for b := range parts {
-					if a <= b {
-						collideParts(t, nodes, [2]string{a, b})
-					}
-				}
-			}
-		})
-	}
+	wiretest.OnNodes(t, func(t *testing.T, nodes [2]*wiretest.Server) {
+		for names := range wiretest.Pairs(parts) {
+			collideParts(t, nodes, names)
+		}
+	})
 }
 
 func collideParts(t *testing.T, nodes [2]*wiretest.Server, names [2]string) {

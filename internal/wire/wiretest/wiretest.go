@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -103,9 +104,9 @@ func Over(t testing.TB, st store.Store) *Server {
 	return s
 }
 
-// Ticking lets the servers' time pass until the test ends: who waits for what another
+// ticking lets the servers' time pass until the test ends: who waits for what another
 // one does looks again every so often.
-func Ticking(t testing.TB, nodes ...*Server) {
+func ticking(t testing.TB, nodes ...*Server) {
 	ctx, stop := context.WithCancel(context.Background())
 	var ticker sync.WaitGroup
 	ticker.Go(func() {
@@ -119,11 +120,41 @@ func Ticking(t testing.TB, nodes ...*Server) {
 	t.Cleanup(func() { stop(); ticker.Wait() })
 }
 
-// Nodes starts two servers on one PostgreSQL database.
-func Nodes(t testing.TB) [2]*Server {
+// nodes starts two servers on one PostgreSQL database.
+func nodes(t testing.TB) [2]*Server {
 	t.Helper()
 	db := pgtest.URL(t)
 	return [2]*Server{New(t, db), New(t, db)}
+}
+
+// OnNodes runs a test on both databases, at two nodes where the database allows it;
+// on SQLite they are one. Their time passes.
+func OnNodes(t *testing.T, fn func(t *testing.T, nodes [2]*Server)) {
+	t.Helper()
+	for database, open := range map[string]func(t *testing.T) [2]*Server{
+		"sqlite":   func(t *testing.T) [2]*Server { s := NewSQLite(t); return [2]*Server{s, s} },
+		"postgres": func(t *testing.T) [2]*Server { return nodes(t) },
+	} {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			two := open(t)
+			ticking(t, two[:]...)
+			fn(t, two)
+		})
+	}
+}
+
+// Pairs are every two names of a map, and each with itself.
+func Pairs[V any](named map[string]V) iter.Seq[[2]string] {
+	return func(yield func([2]string) bool) {
+		for a := range named {
+			for b := range named {
+				if a <= b && !yield([2]string{a, b}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // writer sends the server's log to the test's.
