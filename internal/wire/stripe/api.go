@@ -23,6 +23,7 @@ import (
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/reqlog"
+	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/stripe/form"
 )
@@ -520,6 +521,15 @@ type view struct {
 	asked    *bool // set when the time was asked for
 	version  string
 	public   bool // a browser looks: it sees less of some objects
+}
+
+// stored shows the object of a kind that has an id.
+func (v *view) stored(kind, id string, render func(v *view, row resource.Row) (obj, error)) (obj, error) {
+	row, err := v.Resource(kind, id)
+	if err != nil {
+		return nil, err
+	}
+	return render(v, row)
 }
 
 // now is the merchant's time. What depends on it can change while the rows stay

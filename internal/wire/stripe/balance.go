@@ -97,11 +97,7 @@ func (v *view) chargeBehind(id string) (string, error) {
 }
 
 func (v *view) transaction(txn string) (obj, error) {
-	row, err := v.Resource(kindTransaction, txn)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderTransaction(row)
+	return v.stored(kindTransaction, txn, (*view).renderTransaction)
 }
 
 func retrieveTransaction(c *call) (obj, error) {

@@ -372,11 +372,7 @@ func (v *view) chargeOf(row resource.Row) (obj, error) {
 }
 
 func (v *view) charge(chargeID string) (obj, error) {
-	row, err := v.Resource(kindCharge, chargeID)
-	if err != nil {
-		return nil, err
-	}
-	return v.chargeOf(row)
+	return v.stored(kindCharge, chargeID, (*view).chargeOf)
 }
 
 func updateCharge(c *call) (step, error) {

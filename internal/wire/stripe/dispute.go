@@ -261,11 +261,7 @@ func (b disputeBody) answered(d payment.Dispute) bool {
 }
 
 func (v *view) dispute(id string) (obj, error) {
-	row, err := v.Resource(kindDispute, id)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderDispute(row)
+	return v.stored(kindDispute, id, (*view).renderDispute)
 }
 
 func (v *view) renderDispute(row resource.Row) (obj, error) {

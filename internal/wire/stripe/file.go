@@ -175,11 +175,7 @@ func newFile(u upload, purpose string) (fileBody, error) {
 }
 
 func (v *view) file(id string) (obj, error) {
-	row, err := v.Resource(kindFile, id)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderFile(row)
+	return v.stored(kindFile, id, (*view).renderFile)
 }
 
 func (v *view) renderFile(row resource.Row) (obj, error) {

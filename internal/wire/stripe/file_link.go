@@ -195,11 +195,7 @@ func listFileLinks(c *call) (obj, error) {
 }
 
 func (v *view) fileLink(id string) (obj, error) {
-	row, err := v.Resource(kindFileLink, id)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderFileLink(row)
+	return v.stored(kindFileLink, id, (*view).renderFileLink)
 }
 
 func (v *view) renderFileLink(row resource.Row) (obj, error) {

@@ -128,11 +128,7 @@ func (a *API) endSingleUse(t *engine.Tx, agreementID string) error {
 }
 
 func (v *view) mandate(id string) (obj, error) {
-	row, err := v.Resource(kindMandate, id)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderMandate(row)
+	return v.stored(kindMandate, id, (*view).renderMandate)
 }
 
 // renderMandate fills a mandate (stripe-payment-intents §13.3).

@@ -328,11 +328,7 @@ func (v *view) intentRow(row resource.Row) (obj, error) {
 }
 
 func (v *view) intent(id string) (obj, error) {
-	row, err := v.Resource(kindIntent, id)
-	if err != nil {
-		return nil, err
-	}
-	return v.intentRow(row)
+	return v.stored(kindIntent, id, (*view).intentRow)
 }
 
 func listIntents(c *call) (obj, error) {

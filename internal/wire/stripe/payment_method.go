@@ -450,11 +450,7 @@ func (a *API) methodEvent(t *engine.Tx, typ, id string, old *resource.Row) error
 }
 
 func (v *view) paymentMethod(id string) (obj, error) {
-	row, err := v.Resource(kindPaymentMethod, id)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderMethod(row)
+	return v.stored(kindPaymentMethod, id, (*view).renderMethod)
 }
 
 func orUnspecified(display string) string {

@@ -245,11 +245,7 @@ func (a *API) changePayout(t *engine.Tx, row resource.Row, was, b payoutBody, ty
 }
 
 func (v *view) payout(id string) (obj, error) {
-	row, err := v.Resource(kindPayout, id)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderPayout(row)
+	return v.stored(kindPayout, id, (*view).renderPayout)
 }
 
 func (v *view) renderPayout(row resource.Row) (obj, error) {

@@ -351,11 +351,7 @@ func refundStatus(b refundBody, r payment.Refund) string {
 }
 
 func (v *view) refund(refundID string) (obj, error) {
-	row, err := v.Resource(kindRefund, refundID)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderRefund(row)
+	return v.stored(kindRefund, refundID, (*view).renderRefund)
 }
 
 func (v *view) renderRefund(row resource.Row) (obj, error) {

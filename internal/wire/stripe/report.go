@@ -377,11 +377,7 @@ func (a *API) finishReport(t *engine.Tx, id string, data []byte, failure string)
 }
 
 func (v *view) reportRun(id string) (obj, error) {
-	row, err := v.Resource(kindReport, id)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderReport(row)
+	return v.stored(kindReport, id, (*view).renderReport)
 }
 
 func (v *view) renderReport(row resource.Row) (obj, error) {

@@ -385,11 +385,7 @@ func (a *API) clockEvent(t *engine.Tx, what, id string) error {
 }
 
 func (v *view) testClock(id string) (obj, error) {
-	row, err := v.Resource(kindClock, id)
-	if err != nil {
-		return nil, err
-	}
-	return v.renderClock(row)
+	return v.stored(kindClock, id, (*view).renderClock)
 }
 
 func (v *view) renderClock(row resource.Row) (obj, error) {
