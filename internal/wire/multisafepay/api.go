@@ -346,11 +346,16 @@ type view struct {
 	at       time.Time
 }
 
+// view runs fn on a snapshot of a merchant's data.
+func (a *API) view(ctx context.Context, merchantID int64, fn func(v *view) error) error {
+	return a.engine.View(ctx, merchantID, func(r store.Reader, m merchant.Merchant, at time.Time) error {
+		return fn(&view{Reader: r, api: a, merchant: m, at: at})
+	})
+}
+
 // view runs fn on a snapshot of the caller's data.
 func (c *call) view(fn func(v *view) error) error {
-	return c.api.engine.View(c.ctx, c.principal.merchantID, func(r store.Reader, m merchant.Merchant, at time.Time) error {
-		return fn(&view{Reader: r, api: c.api, merchant: m, at: at})
-	})
+	return c.api.view(c.ctx, c.principal.merchantID, fn)
 }
 
 // in gives a transaction the same face as a snapshot.

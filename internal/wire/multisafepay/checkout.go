@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
-	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 )
+
+// sessionName is the session in the path of its page.
+func sessionName(r *http.Request) string { return r.PathValue("session") }
 
 // sessionOrder finds the order of a session.
 func sessionOrder(r store.Reader, session string) (resource.Row, order, error) {
@@ -29,19 +31,12 @@ func (o *order) payable(at time.Time) bool {
 }
 
 // showSession shows the payment page.
-func (a *API) showSession(w http.ResponseWriter, r *http.Request) {
-	session := r.PathValue("session")
-	id, ok := sessionWorld(session)
-	if !ok {
-		a.problem(w, english, http.StatusNotFound)
-		return
-	}
+func (a *API) showSession(w http.ResponseWriter, r *http.Request, id int64, session string) {
 	l := english
 	var s screen
 	status, over := "", false
-	err := a.engine.View(r.Context(), id, func(rd store.Reader, m merchant.Merchant, at time.Time) error {
-		v := &view{Reader: rd, api: a, merchant: m, at: at}
-		_, o, err := sessionOrder(rd, session)
+	err := a.view(r.Context(), id, func(v *view) error {
+		_, o, err := sessionOrder(v, session)
 		if err != nil {
 			return err
 		}
@@ -50,7 +45,7 @@ func (a *API) showSession(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		s = v.screen(l, &o)
-		s.To, over = o.returnURL(status), !o.payable(at)
+		s.To, over = o.returnURL(status), !o.payable(v.at)
 		s.Methods, s.All = v.methods(&o, r.URL.Query())
 		s.Choose = o.Gateway == "" || s.All == ""
 		return nil
@@ -125,17 +120,7 @@ func (o *order) country() string {
 
 // chooseMethod begins a transaction with the method the payer chose, or ends the
 // session if they gave up.
-func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request) {
-	session := r.PathValue("session")
-	id, ok := sessionWorld(session)
-	if !ok {
-		a.problem(w, english, http.StatusNotFound)
-		return
-	}
-	if err := form(w, r); err != nil {
-		a.fail(w, r, english, err)
-		return
-	}
+func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request, id int64, session string) {
 	l, to := english, ""
 	var s screen
 	err := a.engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {

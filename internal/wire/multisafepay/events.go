@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/ducatpay/ducat/internal/clock"
-	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/reqlog"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/wire/multisafepay/ticket"
@@ -141,9 +140,8 @@ func (a *API) look(ctx context.Context, session string) (news, error) {
 		return news{}, store.ErrNotFound
 	}
 	n := news{session: session}
-	return n, a.engine.View(ctx, id, func(r store.Reader, m merchant.Merchant, at time.Time) error {
-		v := &view{Reader: r, api: a, merchant: m, at: at}
-		row, o, err := sessionOrder(r, session)
+	err := a.view(ctx, id, func(v *view) error {
+		row, o, err := sessionOrder(v, session)
 		if err != nil {
 			return err
 		}
@@ -154,9 +152,10 @@ func (a *API) look(ctx context.Context, session string) (news, error) {
 		if n.status, n.financial, err = v.statuses(&o); err != nil {
 			return err
 		}
-		n.final = settledForPayer(n.status, &o, at)
+		n.final = settledForPayer(n.status, &o, v.at)
 		return nil
 	})
+	return n, err
 }
 
 // settledForPayer reports whether whoever waits for the outcome has it: the

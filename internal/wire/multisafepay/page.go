@@ -8,11 +8,10 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
-	"time"
 
-	"github.com/ducatpay/ducat/internal/merchant"
-	"github.com/ducatpay/ducat/internal/store"
 	"rsc.io/qr"
+
+	"github.com/ducatpay/ducat/internal/store"
 )
 
 //go:embed pages
@@ -31,14 +30,14 @@ const formMax = 4 << 10
 // method's own page, which the simulator stands in for.
 func (a *API) pageRoutes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /connect/{session}/{$}", a.showSession)
-	mux.HandleFunc("POST /connect/{session}/{$}", a.chooseMethod)
-	mux.HandleFunc("GET /connect/{session}/code/qr.png", a.code)
+	mux.HandleFunc("GET /connect/{session}/{$}", a.ofWorld(sessionName, sessionWorld, a.showSession))
+	mux.HandleFunc("POST /connect/{session}/{$}", a.ofWorld(sessionName, sessionWorld, a.chooseMethod))
+	mux.HandleFunc("GET /connect/{session}/code/qr.png", a.ofWorld(sessionName, sessionWorld, a.code))
 	mux.HandleFunc("GET /connect/assets/{name}", a.asset)
 	mux.HandleFunc("GET /connect/icons/{name}", a.icon)
 	mux.HandleFunc("GET /simulator/done", a.finished)
-	mux.HandleFunc("GET /simulator/{rest...}", a.showWallet)
-	mux.HandleFunc("POST /simulator/{rest...}", a.decideWallet)
+	mux.HandleFunc("GET /simulator/{rest...}", a.ofWorld(walletName, walletWorld, a.showWallet))
+	mux.HandleFunc("POST /simulator/{rest...}", a.ofWorld(walletName, walletWorld, a.decideWallet))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { a.problem(w, english, http.StatusNotFound) })
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { a.problem(w, english, http.StatusForbidden) }))
@@ -118,6 +117,26 @@ var (
 	errForm = errors.New("multisafepay: the form was not sent as the page expects it")
 )
 
+// ofWorld serves a page about something whose name, a part of the path, says which
+// world it is of. What was posted has been read.
+func (a *API) ofWorld(named func(r *http.Request) string, worldOf func(name string) (int64, bool), serve func(w http.ResponseWriter, r *http.Request, id int64, name string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		name := named(r)
+		id, ok := worldOf(name)
+		if !ok {
+			a.problem(w, english, http.StatusNotFound)
+			return
+		}
+		if r.Method == http.MethodPost {
+			if err := form(w, r); err != nil {
+				a.fail(w, r, english, err)
+				return
+			}
+		}
+		serve(w, r, id, name)
+	}
+}
+
 // form reads what a page posted.
 func form(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, formMax)
@@ -190,23 +209,16 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) {
 }
 
 // code draws the QR code of a session: its payment page's address.
-func (a *API) code(w http.ResponseWriter, r *http.Request) {
-	session := r.PathValue("session")
-	id, ok := sessionWorld(session)
-	if !ok {
-		a.problem(w, english, http.StatusNotFound)
-		return
-	}
+func (a *API) code(w http.ResponseWriter, r *http.Request, id int64, session string) {
 	var png []byte
-	err := a.engine.View(r.Context(), id, func(rd store.Reader, m merchant.Merchant, at time.Time) error {
-		_, o, err := sessionOrder(rd, session)
+	err := a.view(r.Context(), id, func(v *view) error {
+		_, o, err := sessionOrder(v, session)
 		if err != nil {
 			return err
 		}
 		if o.QR == 0 {
 			return store.ErrNotFound
 		}
-		v := &view{Reader: rd, api: a, merchant: m, at: at}
 		drawn, err := qr.Encode(v.paymentURL(&o), qr.M)
 		if err != nil {
 			return err

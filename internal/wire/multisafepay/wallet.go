@@ -5,10 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
-	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/rail"
 	"github.com/ducatpay/ducat/internal/resource"
@@ -52,18 +50,12 @@ func walletOrder(r store.Reader, name string) (row resource.Row, tx transaction,
 }
 
 // showWallet shows the test platform in place of the method's own page.
-func (a *API) showWallet(w http.ResponseWriter, r *http.Request) {
-	id, ok := walletWorld(walletName(r))
-	if !ok {
-		a.problem(w, english, http.StatusNotFound)
-		return
-	}
+func (a *API) showWallet(w http.ResponseWriter, r *http.Request, id int64, name string) {
 	l := english
 	var s screen
 	status, offered := "", scenarios
-	err := a.engine.View(r.Context(), id, func(rd store.Reader, m merchant.Merchant, at time.Time) error {
-		v := &view{Reader: rd, api: a, merchant: m, at: at}
-		row, tx, _, o, err := walletOrder(rd, walletName(r))
+	err := a.view(r.Context(), id, func(v *view) error {
+		row, tx, _, o, err := walletOrder(v, name)
 		if err != nil {
 			return err
 		}
@@ -93,17 +85,7 @@ func (a *API) showWallet(w http.ResponseWriter, r *http.Request) {
 }
 
 // decideWallet ends a test payment as the page was told to.
-func (a *API) decideWallet(w http.ResponseWriter, r *http.Request) {
-	name := walletName(r)
-	id, ok := walletWorld(name)
-	if !ok {
-		a.problem(w, english, http.StatusNotFound)
-		return
-	}
-	if err := form(w, r); err != nil {
-		a.fail(w, r, english, err)
-		return
-	}
+func (a *API) decideWallet(w http.ResponseWriter, r *http.Request, id int64, name string) {
 	l := english
 	var s screen
 	err := a.engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
