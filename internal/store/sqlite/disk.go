@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // group is the updates that share a commit.
@@ -31,6 +32,10 @@ type disk struct {
 	free   chan struct{} // holds a token while no group is on its way to the disk
 	groups chan group    // from the writer, who takes the token before it commits
 	closed chan struct{}
+
+	// turns goes up before a commit of ours can be seen, and when it can: who reads
+	// in between may see it or not, and reads under a number that is soon gone.
+	turns atomic.Uint64
 
 	mu     sync.Mutex
 	begun  uint64        // commits that readers may see
@@ -89,6 +94,7 @@ func (d *disk) flush(mark uint64) error {
 func (d *disk) begin() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.turns.Add(1)
 	d.begun++
 	return d.begun
 }

@@ -298,6 +298,7 @@ func (w *writer) commit() {
 			g.mark = w.disk.begin()
 		}
 		err = w.conn.control("commit")
+		w.disk.turns.Add(1)
 	}
 	if err == nil {
 		w.commits.Add(1)
