@@ -53,6 +53,7 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(a.listeners.leaving, cancel)()
+	r = r.WithContext(ctx) // who is replaced while reading stops reading
 	l, err := a.openSocket(r)
 	if err == nil {
 		leave, ok := a.listeners.enter(l.session, cancel)
