@@ -311,16 +311,7 @@ func payments(f *fixture) {
 
 	p := all[1]
 	f.must(p.Redirect("ref"))
-	step := func() {
-		f.Helper()
-		f.update(func(tx store.Tx) error { return tx.UpdatePayment(p) })
-		p.Version++
-		f.view(func(r store.Reader) error {
-			got, err := r.Payment(p.ID)
-			equal(f, got, p)
-			return err
-		})
-	}
+	step := func() { f.Helper(); f.step(&p) }
 	step()
 	f.must(p.Approve(payment.Evidence{At: noon, Until: noon.Add(time.Hour), Payer: "pp"}))
 	c, _ := p.Capturable(noon)
@@ -331,6 +322,18 @@ func payments(f *fixture) {
 	equal(f, list("", 9), []payment.Payment{all[0], p, all[2]})
 }
 
+// step stores a payment that has moved on, and reads it.
+func (f *fixture) step(p *payment.Payment) {
+	f.Helper()
+	f.update(func(tx store.Tx) error { return tx.UpdatePayment(*p) })
+	p.Version++
+	f.view(func(r store.Reader) error {
+		got, err := r.Payment(p.ID)
+		equal(f, got, *p)
+		return err
+	})
+}
+
 // capturedParts checks that parts of an authorisation add up, and that the
 // database refuses sums that do not fit the state.
 func capturedParts(f *fixture) {
@@ -338,16 +341,7 @@ func capturedParts(f *fixture) {
 	f.must(p.Approve(payment.Evidence{At: noon, Until: noon.Add(time.Hour)}))
 	f.update(func(tx store.Tx) error { return tx.InsertPayment(p) })
 	p.Version = 1
-	step := func() {
-		f.Helper()
-		f.update(func(tx store.Tx) error { return tx.UpdatePayment(p) })
-		p.Version++
-		f.view(func(r store.Reader) error {
-			got, err := r.Payment(p.ID)
-			equal(f, got, p)
-			return err
-		})
-	}
+	step := func() { f.Helper(); f.step(&p) }
 	part := func(name string, minor int64) {
 		f.Helper()
 		c, ok := p.Capturable(noon)

@@ -65,11 +65,7 @@ func (a *API) RunPosted(ctx context.Context, j store.Job) error {
 		if err := t.DeleteJob(j.ID); err != nil {
 			return err
 		}
-		row, err := t.Resource(kindCharge, pl.Charge)
-		if err != nil {
-			return err
-		}
-		b, err := decodeBody[chargeBody](row)
+		row, b, err := storedBody[chargeBody](t, kindCharge, pl.Charge)
 		if err != nil || b.Posting == "" {
 			return err
 		}

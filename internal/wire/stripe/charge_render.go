@@ -172,11 +172,7 @@ func (v *view) methodDetails(b chargeBody, p *payment.Payment) (obj, error) {
 	case "alma":
 		return obj{"type": "alma", "alma": obj{"installments": obj{"count": instalments}, "transaction_id": nullable(p.Attempt.Reference)}}, nil
 	case "card":
-		row, err := v.Resource(kindPaymentMethod, b.Method)
-		if err != nil {
-			return nil, err
-		}
-		m, err := decodeBody[methodBody](row)
+		_, m, err := storedBody[methodBody](v, kindPaymentMethod, b.Method)
 		if err != nil {
 			return nil, err
 		}

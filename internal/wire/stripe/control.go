@@ -59,18 +59,10 @@ func (a *API) AgreementOf(r store.Reader, id string) (string, error) {
 		s, err := readSetup(r, id)
 		return s.body.Agreement, err
 	case "mandate":
-		row, err := r.Resource(kindMandate, id)
-		if err != nil {
-			return "", err
-		}
-		b, err := decodeBody[mandateBody](row)
+		_, b, err := storedBody[mandateBody](r, kindMandate, id)
 		return b.Agreement, err
 	case "pm":
-		row, err := r.Resource(kindPaymentMethod, id)
-		if err != nil {
-			return "", err
-		}
-		b, err := decodeBody[methodBody](row)
+		_, b, err := storedBody[methodBody](r, kindPaymentMethod, id)
 		return b.Agreement, err
 	}
 	return "", nil

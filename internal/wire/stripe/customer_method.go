@@ -37,11 +37,7 @@ func (c *call) customersMethods(t *engine.Tx, q customerMethods, id string) erro
 	if q.attach == "" && !q.settings {
 		return nil
 	}
-	row, err := t.Resource(kindCustomer, id)
-	if err != nil {
-		return err
-	}
-	b, err := decodeBody[customerBody](row)
+	row, b, err := storedBody[customerBody](t, kindCustomer, id)
 	if err != nil {
 		return err
 	}

@@ -133,11 +133,7 @@ func (b *disputeBody) withdrawn(t *engine.Tx, f event.Fact, id string) error {
 // disputeEscalated turns an inquiry's row into a dispute's.
 func (a *API) disputeEscalated(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 	id := disputeID(p.Dispute())
-	row, err := t.Resource(kindDispute, id)
-	if err != nil {
-		return err
-	}
-	b, err := decodeBody[disputeBody](row)
+	row, b, err := storedBody[disputeBody](t, kindDispute, id)
 	if err != nil {
 		return err
 	}
@@ -172,11 +168,7 @@ func (b disputeBody) inquiry(p *payment.Payment) (payment.Dispute, error) {
 func (a *API) disputeClosed(t *engine.Tx, f event.Fact, p *payment.Payment) error {
 	id := disputeID(p.Disputed())
 	if f.Kind == event.DisputeWon {
-		row, err := t.Resource(kindDispute, id)
-		if err != nil {
-			return err
-		}
-		b, err := decodeBody[disputeBody](row)
+		row, b, err := storedBody[disputeBody](t, kindDispute, id)
 		if err != nil {
 			return err
 		}
@@ -227,19 +219,11 @@ var networkCodes = map[string]string{"fraudulent": "10.4", "product_not_received
 
 // disputedCard says which card network runs the dispute.
 func (v *view) disputedCard(b disputeBody, d payment.Dispute) (obj, error) {
-	charge, err := v.Resource(kindCharge, b.Charge)
+	_, cb, err := storedBody[chargeBody](v, kindCharge, b.Charge)
 	if err != nil {
 		return nil, err
 	}
-	cb, err := decodeBody[chargeBody](charge)
-	if err != nil {
-		return nil, err
-	}
-	row, err := v.Resource(kindPaymentMethod, cb.Method)
-	if err != nil {
-		return nil, err
-	}
-	m, err := decodeBody[methodBody](row)
+	_, m, err := storedBody[methodBody](v, kindPaymentMethod, cb.Method)
 	if err != nil {
 		return nil, err
 	}

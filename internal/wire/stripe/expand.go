@@ -166,11 +166,7 @@ func (v *view) expandPath(o obj, parts []string) error {
 		return nil
 	}
 	if field == "sources" && o["object"] == "customer" && o["deleted"] == nil {
-		row, err := v.Resource(kindCustomer, o["id"].(string))
-		if err != nil {
-			return err
-		}
-		b, err := decodeBody[customerBody](row)
+		row, b, err := storedBody[customerBody](v, kindCustomer, o["id"].(string))
 		if err != nil {
 			return err
 		}

@@ -288,11 +288,7 @@ func (a *API) linked(r *http.Request, token string) (fileBody, error) {
 	}
 	var b fileBody
 	err = a.engine.View(r.Context(), merchantID, func(rd store.Reader, _ merchant.Merchant, at time.Time) error {
-		row, err := rd.Resource(kindFileLink, "link_"+parts[1])
-		if err != nil {
-			return err
-		}
-		link, err := decodeBody[linkBody](row)
+		_, link, err := storedBody[linkBody](rd, kindFileLink, "link_"+parts[1])
 		if err != nil {
 			return err
 		}

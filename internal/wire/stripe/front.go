@@ -182,11 +182,7 @@ var testMode = []byte(`"livemode": false`)
 // Prepare implements webhook.Front. The body never changes between attempts; the
 // signature's time is always the wall's.
 func (a *API) Prepare(r store.Reader, d store.Delivery, wall time.Time) (webhook.Call, bool, error) {
-	row, err := r.Resource(kindEndpoint, d.Endpoint)
-	if err != nil {
-		return webhook.Call{}, false, err
-	}
-	b, err := decodeBody[endpointBody](row)
+	_, b, err := storedBody[endpointBody](r, kindEndpoint, d.Endpoint)
 	if err != nil {
 		return webhook.Call{}, false, err
 	}

@@ -219,12 +219,7 @@ func sendAgain(t *engine.Tx, eventID string) error {
 }
 
 func sessionOf(r store.Reader, rowID string) (resource.Row, sessionBody, error) {
-	row, err := r.Resource(kindSession, rowID)
-	if err != nil {
-		return row, sessionBody{}, err
-	}
-	b, err := decodeBody[sessionBody](row)
-	return row, b, err
+	return storedBody[sessionBody](r, kindSession, rowID)
 }
 
 // session finds the session of a socket.

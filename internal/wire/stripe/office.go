@@ -37,22 +37,14 @@ func (a *API) Sale(r store.Reader, p payment.Payment) (engine.Sale, error) {
 	var md map[string]string
 	var about []engine.Detail
 	if p.Kind == kindIntent {
-		row, err := r.Resource(kindIntent, p.Owner)
-		if err != nil {
-			return s, err
-		}
-		b, err := decodeBody[intentBody](row)
+		_, b, err := storedBody[intentBody](r, kindIntent, p.Owner)
 		if err != nil {
 			return s, err
 		}
 		s.Description, md = b.Description, b.Metadata
 		about = []engine.Detail{{Label: "Payment method", Value: b.PaymentMethod}, {Label: "Customer", Value: b.Customer}, {Label: "Receipt to", Value: b.ReceiptEmail}}
 	} else {
-		row, err := r.Resource(kindSource, p.Owner)
-		if err != nil {
-			return s, err
-		}
-		b, err := decodeBody[sourceBody](row)
+		_, b, err := storedBody[sourceBody](r, kindSource, p.Owner)
 		if err != nil {
 			return s, err
 		}

@@ -121,11 +121,7 @@ func (a *API) chargeEventOf(t *engine.Tx, typ, id string) error {
 // methodUsed saves the payment method for later if that was asked for, and else
 // marks one that was not saved before as used up.
 func (a *API) methodUsed(t *engine.Tx, i intent) error {
-	row, err := t.Resource(kindPaymentMethod, i.body.PaymentMethod)
-	if err != nil {
-		return err
-	}
-	m, err := decodeBody[methodBody](row)
+	row, m, err := storedBody[methodBody](t, kindPaymentMethod, i.body.PaymentMethod)
 	if err != nil || m.Customer != "" {
 		return err
 	}
@@ -168,11 +164,7 @@ func spend(t *engine.Tx, row resource.Row, m methodBody) error {
 // intentCaptured books the charge and tells.
 func (a *API) intentCaptured(t *engine.Tx, i intent, f event.Fact) error {
 	charge := i.body.LatestCharge
-	row, err := t.Resource(kindCharge, charge)
-	if err != nil {
-		return err
-	}
-	b, err := decodeBody[chargeBody](row)
+	row, b, err := storedBody[chargeBody](t, kindCharge, charge)
 	if err != nil {
 		return err
 	}
@@ -246,11 +238,7 @@ func (a *API) intentFailed(t *engine.Tx, i intent, e intentError) error {
 	} else if e != expiredAttempt && !i.payment.Attempt.AuthorizedAt.IsZero() && i.body.LatestCharge != "" {
 		e.Charge, charged = i.body.LatestCharge, true // refused at capture
 	}
-	row, err := t.Resource(kindPaymentMethod, i.body.PaymentMethod)
-	if err != nil {
-		return err
-	}
-	m, err := decodeBody[methodBody](row)
+	row, m, err := storedBody[methodBody](t, kindPaymentMethod, i.body.PaymentMethod)
 	if err != nil {
 		return err
 	}
@@ -311,11 +299,7 @@ func (a *API) released(t *engine.Tx, i intent, minor int64, typ string) error {
 // addRelease adds the refund by which a charge shows funds that were authorised
 // and never captured. No money of the merchant's moves.
 func (a *API) addRelease(t *engine.Tx, i intent, amount money.Amount) error {
-	row, err := t.Resource(kindCharge, i.body.LatestCharge)
-	if err != nil {
-		return err
-	}
-	b, err := decodeBody[chargeBody](row)
+	row, b, err := storedBody[chargeBody](t, kindCharge, i.body.LatestCharge)
 	if err != nil {
 		return err
 	}

@@ -202,11 +202,7 @@ func redirectResult(status string) string {
 
 // intentReturn is where the payer of an intent goes after deciding.
 func (a *API) intentReturn(r store.Reader, p payment.Payment) (string, []engine.Detail, error) {
-	row, err := r.Resource(kindIntent, p.Owner)
-	if err != nil {
-		return "", nil, err
-	}
-	b, err := decodeBody[intentBody](row)
+	row, b, err := storedBody[intentBody](r, kindIntent, p.Owner)
 	if err != nil {
 		return "", nil, err
 	}

@@ -294,11 +294,7 @@ func attachPaymentMethod(c *call) (step, error) {
 // save attaches a payment method to a customer. One who was deleted meanwhile,
 // while the payer decided, has nothing attached any more.
 func (a *API) save(t *engine.Tx, id, customer string) error {
-	row, err := t.Resource(kindPaymentMethod, id)
-	if err != nil {
-		return err
-	}
-	b, err := decodeBody[methodBody](row)
+	row, b, err := storedBody[methodBody](t, kindPaymentMethod, id)
 	if err != nil {
 		return err
 	}
@@ -342,11 +338,7 @@ func detachPaymentMethod(c *call) (step, error) {
 
 // forget detaches a payment method for good.
 func (a *API) forget(t *engine.Tx, id string) error {
-	row, err := t.Resource(kindPaymentMethod, id)
-	if err != nil {
-		return err
-	}
-	b, err := decodeBody[methodBody](row)
+	row, b, err := storedBody[methodBody](t, kindPaymentMethod, id)
 	if err != nil {
 		return err
 	}

@@ -177,12 +177,7 @@ func (a *API) Payout(r store.Reader, id string) (engine.Payout, error) {
 }
 
 func payoutOf(r store.Reader, id string) (resource.Row, payoutBody, error) {
-	row, err := r.Resource(kindPayout, id)
-	if err != nil {
-		return row, payoutBody{}, err
-	}
-	b, err := decodeBody[payoutBody](row)
-	return row, b, err
+	return storedBody[payoutBody](r, kindPayout, id)
 }
 
 // TellPayout implements engine.PayoutKeeper.

@@ -372,11 +372,7 @@ func (v *view) renderRefund(row resource.Row) (obj, error) {
 		o["destination_details"] = obj{p.Method: refundDestination(p.Method), "type": p.Method}
 	}
 	if since(v.version, versionRefundCustomer) {
-		charge, err := v.Resource(kindCharge, b.Charge)
-		if err != nil {
-			return nil, err
-		}
-		cb, err := decodeBody[chargeBody](charge)
+		_, cb, err := storedBody[chargeBody](v, kindCharge, b.Charge)
 		if err != nil {
 			return nil, err
 		}

@@ -11,12 +11,7 @@ import (
 
 // refundBodies loads a refund's row and body.
 func refundBodies(t *engine.Tx, r *payment.Refund) (resource.Row, refundBody, error) {
-	row, err := t.Resource(kindRefund, r.ID)
-	if err != nil {
-		return row, refundBody{}, err
-	}
-	b, err := decodeBody[refundBody](row)
-	return row, b, err
+	return storedBody[refundBody](t, kindRefund, r.ID)
 }
 
 func (a *API) refundCreated(t *engine.Tx, p *payment.Payment, r *payment.Refund) error {
@@ -24,11 +19,7 @@ func (a *API) refundCreated(t *engine.Tx, p *payment.Payment, r *payment.Refund)
 	if err != nil {
 		return err
 	}
-	charge, err := t.Resource(kindCharge, b.Charge)
-	if err != nil {
-		return err
-	}
-	cb, err := decodeBody[chargeBody](charge)
+	charge, cb, err := storedBody[chargeBody](t, kindCharge, b.Charge)
 	if err != nil {
 		return err
 	}

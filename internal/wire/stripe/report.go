@@ -321,11 +321,7 @@ func (a *API) RunReport(ctx context.Context, j store.Job) error {
 	var data []byte
 	var failure string
 	err := a.engine.View(ctx, j.Merchant, func(r store.Reader, m merchant.Merchant, at time.Time) error {
-		row, err := r.Resource(kindReport, pl.Run)
-		if err != nil {
-			return err
-		}
-		b, err := decodeBody[reportBody](row)
+		_, b, err := storedBody[reportBody](r, kindReport, pl.Run)
 		if err != nil {
 			return err
 		}
@@ -348,11 +344,7 @@ func (a *API) RunReport(ctx context.Context, j store.Job) error {
 
 // finishReport keeps the file, or why there is none.
 func (a *API) finishReport(t *engine.Tx, id string, data []byte, failure string) error {
-	row, err := t.Resource(kindReport, id)
-	if err != nil {
-		return err
-	}
-	b, err := decodeBody[reportBody](row)
+	row, b, err := storedBody[reportBody](t, kindReport, id)
 	if err != nil || b.status() != "pending" {
 		return err
 	}

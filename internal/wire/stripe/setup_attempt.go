@@ -25,11 +25,7 @@ type attemptBody struct {
 }
 
 func failAttempt(t *engine.Tx, id string, e intentError) error {
-	row, err := t.Resource(kindSetupAttempt, id)
-	if err != nil {
-		return err
-	}
-	b, err := decodeBody[attemptBody](row)
+	row, b, err := storedBody[attemptBody](t, kindSetupAttempt, id)
 	if err != nil {
 		return err
 	}
@@ -76,11 +72,7 @@ func (v *view) setupAttempt(row resource.Row) (obj, error) {
 	}
 	details := obj{"type": b.Type}
 	if b.Type == "card" {
-		mrow, err := v.Resource(kindPaymentMethod, b.Method)
-		if err != nil {
-			return nil, err
-		}
-		m, err := decodeBody[methodBody](mrow)
+		_, m, err := storedBody[methodBody](v, kindPaymentMethod, b.Method)
 		if err != nil {
 			return nil, err
 		}

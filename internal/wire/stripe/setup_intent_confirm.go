@@ -203,11 +203,7 @@ func (a *API) setupFailed(t *engine.Tx, ag *agreement.Agreement, late bool) erro
 	if s.body, err = decodeBody[setupBody](row); err != nil {
 		return err
 	}
-	mrow, err := t.Resource(kindPaymentMethod, s.body.PaymentMethod)
-	if err != nil {
-		return err
-	}
-	m, err := decodeBody[methodBody](mrow)
+	mrow, m, err := storedBody[methodBody](t, kindPaymentMethod, s.body.PaymentMethod)
 	if err != nil {
 		return err
 	}
@@ -237,11 +233,7 @@ func (a *API) setupFailed(t *engine.Tx, ag *agreement.Agreement, late bool) erro
 // keepMethod remembers under which agreement a method can be debited, and
 // attaches it to the customer, if there is one.
 func (a *API) keepMethod(t *engine.Tx, id, customer, agreementID string) error {
-	row, err := t.Resource(kindPaymentMethod, id)
-	if err != nil {
-		return err
-	}
-	m, err := decodeBody[methodBody](row)
+	row, m, err := storedBody[methodBody](t, kindPaymentMethod, id)
 	if err != nil {
 		return err
 	}
@@ -258,11 +250,7 @@ func (a *API) AgreementReturnTo(r store.Reader, ag agreement.Agreement) (string,
 	if ag.Kind != kindSetup {
 		return "", nil, nil // begun by a payment: its page is the payment's
 	}
-	row, err := r.Resource(kindSetup, ag.Owner)
-	if err != nil {
-		return "", nil, err
-	}
-	b, err := decodeBody[setupBody](row)
+	row, b, err := storedBody[setupBody](r, kindSetup, ag.Owner)
 	if err != nil {
 		return "", nil, err
 	}

@@ -60,6 +60,14 @@ func nullable(s string) any {
 
 func decodeBody[T any](r resource.Row) (T, error) { return resource.Decode[T](r) }
 
+// storedBody reads an object's row and its body.
+func storedBody[T any](r store.Reader, kind, id string) (row resource.Row, b T, err error) {
+	if row, err = r.Resource(kind, id); err == nil {
+		b, err = decodeBody[T](row)
+	}
+	return row, b, err
+}
+
 func encodeBody(v any) []byte { return resource.Encode(v) }
 
 // createSource decodes in the order of stripe-sources §3.3.
