@@ -39,7 +39,35 @@ func TestSQLite(t *testing.T) {
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	url := pgtest.URL(t)
-	torment(t, url, func() (*sql.DB, error) { return sql.Open("pgx", url) })
+	torment(t, url, func() (*sql.DB, error) {
+		db, err := sql.Open("pgx", url)
+		if err == nil {
+			alone(t, db)
+		}
+		return db, err
+	})
+}
+
+// alone returns when the dead process's connections are gone: until then
+// PostgreSQL may still do what they had asked for, such as to claim jobs.
+func alone(t *testing.T, db *sql.DB) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		var others int
+		if err := db.QueryRowContext(t.Context(), `select count(*) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`).Scan(&others); err != nil {
+			t.Fatal(err)
+		}
+		if others == 0 {
+			return
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-deadline:
+			t.Fatalf("%d connections of a dead process are left", others)
+		}
+	}
 }
 
 // torment kills the server under load, round after round, and then looks what
