@@ -15,6 +15,8 @@ package id
 import (
 	"crypto/rand"
 	"io"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +110,36 @@ func Sort(id string) (string, bool) {
 		}
 	}
 	return id[i+1:], true
+}
+
+// Numbers are ids too, where a protocol wants them: sixteen digits, of which the
+// first thirteen are the time in milliseconds since 1970.
+const (
+	numberLen  = 16
+	numberTail = 3
+	tails      = 1000
+	timeEnd    = 62 * 62 * 62 * 62 * 62 * 62 * 62 // what timeLen characters cannot say
+)
+
+// Number returns an id of digits that sorts by at, its last three are count's. Whoever
+// makes more than a thousand in a millisecond meets one that is taken.
+func Number(at time.Time, count uint64) string {
+	n := strconv.FormatUint(uint64(at.UnixMilli())*tails+count%tails, 10)
+	return strings.Repeat("0", max(numberLen-len(n), 0)) + n
+}
+
+// SortNumber is Sort of an id that Number made. What others call such a number may
+// be something else that happens to look like it.
+func SortNumber(id string) (string, bool) {
+	if len(id) != numberLen || strings.Trim(id, "0123456789") != "" {
+		return "", false
+	}
+	at, err := strconv.ParseUint(id[:numberLen-numberTail], 10, 64)
+	if err != nil || at >= timeEnd {
+		return "", false
+	}
+	b := appendNumber(make([]byte, 0, timeLen+numberTail), at, timeLen)
+	return string(append(b, id[numberLen-numberTail:]...)), true
 }
 
 // Floor returns a string that sorts before every Sort made at or after t and

@@ -1,6 +1,7 @@
 package id
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"regexp"
@@ -118,6 +119,38 @@ func TestForeignIDsAreRefused(t *testing.T) {
 	}
 	if _, ok := Sort("a_" + body); !ok {
 		t.Error("a short prefix is refused")
+	}
+}
+
+// TestNumbers: a number says its second in its first ten digits, and sorts among
+// other ids by its millisecond and then by its count.
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	at := time.UnixMilli(1789002000123)
+	if got := Number(at, 7_045); got != "1789002000123045" {
+		t.Errorf("number %s", got)
+	}
+	if got := Number(time.UnixMilli(5), 1); got != "0000000000005001" {
+		t.Errorf("number %s", got)
+	}
+	millis := rapid.Int64Range(0, 3_500_000_000_000)
+	rapid.Check(t, func(rt *rapid.T) {
+		a := millis.Draw(rt, "made at")
+		b := rapid.OneOf(millis, rapid.Int64Range(a, a+1)).Draw(rt, "another at")
+		n, m := rapid.Uint64Range(0, 999).Draw(rt, "count"), rapid.Uint64Range(0, 999).Draw(rt, "count of the other")
+		x, ok := SortNumber(Number(time.UnixMilli(a), n))
+		y, also := SortNumber(Number(time.UnixMilli(b), m))
+		if !ok || !also || cmp.Compare(x, y) != cmp.Or(cmp.Compare(a, b), cmp.Compare(n, m)) {
+			rt.Fatalf("%d, %d: %q (%v); %d, %d: %q (%v)", a, n, x, ok, b, m, y, also)
+		}
+		if floor := Floor(time.UnixMilli(b)); (x < floor) != (a < b) {
+			rt.Fatalf("made at %d: %s; floor of %d: %s", a, x, b, floor)
+		}
+	})
+	for _, other := range []string{"", "178900200012304", "17890020001230450", "178900200012304x", "-789002000123045", "9999999999999000", seeded().New("x_", at)} {
+		if s, ok := SortNumber(other); ok {
+			t.Errorf("SortNumber(%q) = %q", other, s)
+		}
 	}
 }
 

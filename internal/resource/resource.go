@@ -13,7 +13,7 @@ import (
 //
 // Sort is the part of the key that decides the order of lists: rows of one
 // (merchant, kind) are listed by Sort, newest first. It is derived from the id
-// when the id is one of ours (see id.Sort), so that finding a row by id and
+// when the id is one of ours (see id.Sort, id.SortNumber), so that finding a row by id and
 // listing rows by creation are the same index.
 type Row struct {
 	Kind    string // "stripe.source", "stripe.charge", … : dialect, dot, object

@@ -61,13 +61,21 @@ func encodeKeys(keys []resource.Key) (string, error) {
 // sortOf reports whether a row's place follows from its id, so that it needs no
 // entry in resource_id.
 func sortOf(r resource.Row) bool {
-	s, ok := id.Sort(r.ID)
+	s, ok := placeOf(r.ID)
 	return ok && s == r.Sort
+}
+
+// placeOf is the Sort that follows from an id, if one does.
+func placeOf(name string) (string, bool) {
+	if s, ok := id.Sort(name); ok {
+		return s, true
+	}
+	return id.SortNumber(name)
 }
 
 // Resource implements store.Reader.
 func (t *Tx) Resource(kind, name string) (resource.Row, error) {
-	if s, ok := id.Sort(name); ok {
+	if s, ok := placeOf(name); ok {
 		row, err := one(t, scanResource, `select `+resourceColumns+` from resource r
 where r.merchant = $1 and r.kind = $2 and r.sort = $3 and r.id = $4`, t.merchant, kind, s, name)
 		if !errors.Is(err, store.ErrNotFound) {

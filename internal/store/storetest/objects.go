@@ -28,7 +28,10 @@ func resources(f *fixture) {
 	foreign.Keys = []resource.Key{{Name: "parent", Value: "p"}}
 	odd := f.newRow("x.y")
 	odd.Sort = "elsewhere" // of our shape, yet placed otherwise
-	for _, r := range []resource.Row{ours, foreign, odd} {
+	number, chosen := f.newRow("x.y"), f.newRow("x.y")
+	number.ID, chosen.ID = id.Number(noon, 1), id.Number(noon, 2) // the second only looks like one of ours
+	number.Sort, _ = id.SortNumber(number.ID)
+	for _, r := range []resource.Row{ours, foreign, odd, number, chosen} {
 		f.update(func(tx store.Tx) error { return tx.InsertResource(r) })
 	}
 	find := func(name string, want resource.Row) {
@@ -42,9 +45,12 @@ func resources(f *fixture) {
 	find(ours.ID, ours)
 	find(foreign.ID, foreign)
 	find(odd.ID, odd)
+	find(number.ID, number)
+	find(chosen.ID, chosen)
 	f.view(func(r store.Reader) error {
 		f.want(second(r.Resource("x.z", ours.ID)), store.ErrNotFound)
 		f.want(second(r.Resource("x.y", strings.Replace(ours.ID, "obj_", "no_", 1))), store.ErrNotFound)
+		f.want(second(r.Resource("x.y", id.Number(noon, 3))), store.ErrNotFound)
 		f.want(second(r.ResourceBy("x.y", "parent", "none")), store.ErrNotFound)
 		got, err := r.ResourceBy("x.y", "parent", "p")
 		equal(f, got, foreign)

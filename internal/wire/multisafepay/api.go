@@ -13,7 +13,6 @@ package multisafepay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,6 +23,7 @@ import (
 	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
+	"github.com/ducatpay/ducat/internal/id"
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/reqlog"
 	"github.com/ducatpay/ducat/internal/store"
@@ -67,8 +67,8 @@ func New(e *engine.Engine, w *engine.Worlds, c Config, log *slog.Logger) *API {
 	a := &API{engine: e, worlds: w, config: c, log: log, watchers: newWatchers()}
 	a.routes = a.endpoints()
 	a.pages = a.pageRoutes()
-	start, _ := strconv.ParseUint(digitsOf(e.IDs.Random(12)), 10, 64)
-	a.serial.Store(start)
+	start, _ := strconv.ParseUint(digitsOf(e.IDs.Random(3)), 10, 64)
+	a.serial.Store(start / 2) // far from where the last three digits begin anew
 	return a
 }
 
@@ -331,12 +331,10 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 	}
 }
 
-// newPSP draws a PSP id: ten digits of Unix seconds, then six that count up from
-// a random start (reference §2). Rows are unique by it; whoever draws one that is
-// taken tries again.
-func (a *API) newPSP(at time.Time) string {
-	return fmt.Sprintf("%010d%06d", at.Unix(), a.serial.Add(1)%1_000_000)
-}
+// newPSP draws a PSP id: ten digits of Unix seconds, then six, of which three are
+// the milliseconds and three count up from a random start (reference §2). Rows are
+// unique by it; whoever draws one that is taken tries again.
+func (a *API) newPSP(at time.Time) string { return id.Number(at, a.serial.Add(1)) }
 
 // view is what renderers need: data, the merchant, and its time.
 type view struct {

@@ -187,11 +187,11 @@ func (a *API) partTold(t *engine.Tx, f event.Fact, p *payment.Payment, tx *trans
 			OrderID: child.OrderID, Type: typeCapture, Of: tx.Order, Current: psp, Gateway: o.Gateway, Currency: o.Currency, Amount: child.Amount,
 			Description: child.Description, Modified: t.At, Status: "completed", Financial: "completed",
 		}
-		if err := t.InsertResource(newRow(t, kindOrder, psp, p.ID, own, resource.Key{Name: "order_id", Value: own.OrderID})); err != nil {
+		if err := t.InsertResource(a.newRow(t, kindOrder, psp, p.ID, own, resource.Key{Name: "order_id", Value: own.OrderID})); err != nil {
 			return err
 		}
 	}
-	return t.InsertResource(newRow(t, kindTransaction, psp, p.ID, child, resource.Key{Name: "order_id", Value: child.OrderID}))
+	return t.InsertResource(a.newRow(t, kindTransaction, psp, p.ID, child, resource.Key{Name: "order_id", Value: child.OrderID}))
 }
 
 // restTold notes that what was left of an authorisation went back to the payer.
@@ -207,7 +207,7 @@ func (a *API) restTold(t *engine.Tx, f event.Fact, p *payment.Payment, tx *trans
 		Type: txRelease, Order: tx.Order, OrderID: o.OrderID, Parent: p.Owner, Gateway: tx.Gateway, Currency: tx.Currency, Amount: f.Amount.Minor,
 		Description: fmt.Sprintf("The rest of order %s %s", o.OrderID, why), Modified: t.At,
 	}
-	return t.InsertResource(newRow(t, kindTransaction, psp, p.ID, child, resource.Key{Name: "order_id", Value: child.OrderID}))
+	return t.InsertResource(a.newRow(t, kindTransaction, psp, p.ID, child, resource.Key{Name: "order_id", Value: child.OrderID}))
 }
 
 // cancelCapture answers PATCH /capture/{id}: what is left of an authorisation

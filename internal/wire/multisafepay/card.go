@@ -171,7 +171,7 @@ func (a *API) issueToken(t *engine.Tx, tx *transaction, o *order) error {
 	}
 	tx.Token = "9" + digitsOf(t.Random(19))
 	body := cardToken{Reference: o.Reference, Gateway: tx.Gateway, Model: o.Model, Card: *tx.Plastic}
-	return t.InsertResource(newRow(t, kindToken, tx.Token, "", body, resource.Key{Name: "customer", Value: o.Reference}))
+	return t.InsertResource(a.newRow(t, kindToken, tx.Token, "", body, resource.Key{Name: "customer", Value: o.Reference}))
 }
 
 // chargeToken charges a stored card; nobody has to be there.

@@ -226,7 +226,7 @@ func attachFile(c *call) (step, error) {
 			if err != nil {
 				return err
 			}
-			return t.InsertResource(newRow(t, kindFile, t.NewID("file_"), "", f, resource.Key{Name: "order", Value: row.ID}, resource.Key{Name: "order_id", Value: o.OrderID}))
+			return t.InsertResource(c.api.newRow(t, kindFile, t.NewID("file_"), "", f, resource.Key{Name: "order", Value: row.ID}, resource.Key{Name: "order_id", Value: o.OrderID}))
 		},
 		finish: func(*engine.Tx) (any, error) { return value.Object{}, nil },
 	}, nil

@@ -44,7 +44,7 @@ func createOrder(c *call) (step, error) {
 			}
 			r.Key, r.Modified, r.Status, r.Financial = c.principal.key, t.At, "initialized", "initialized"
 			rowID = c.api.newPSP(t.At)
-			row := newRow(t, kindOrder, rowID, "", nil, resource.Key{Name: "order_id", Value: r.OrderID})
+			row := c.api.newRow(t, kindOrder, rowID, "", nil, resource.Key{Name: "order_id", Value: r.OrderID})
 			row.Version = 0
 			if r.hosted() {
 				made = &r.order
@@ -93,7 +93,7 @@ const kindClaim = Name + ".claim"
 func (a *API) claim(t *engine.Tx, orderID string) error {
 	row, err := t.Resource(kindClaim, orderID)
 	if errors.Is(err, store.ErrNotFound) {
-		return t.InsertResource(newRow(t, kindClaim, orderID, "", nil))
+		return t.InsertResource(a.newRow(t, kindClaim, orderID, "", nil))
 	}
 	if err != nil {
 		return err

@@ -123,7 +123,7 @@ func (a *API) refund(t *engine.Tx, row resource.Row, o *order, q refundRequest) 
 	}
 	_, err = t.RefundPayment(p, proof, "ref_", func(r *payment.Refund) error {
 		child.Refund = r.ID
-		if err := t.InsertResource(newRow(t, kindTransaction, psp, p.ID, child, resource.Key{Name: "order_id", Value: child.OrderID}, resource.Key{Name: "refund", Value: r.ID})); err != nil {
+		if err := t.InsertResource(a.newRow(t, kindTransaction, psp, p.ID, child, resource.Key{Name: "order_id", Value: child.OrderID}, resource.Key{Name: "refund", Value: r.ID})); err != nil {
 			return err
 		}
 		o.Related = append(o.Related, psp)
@@ -154,7 +154,7 @@ func (a *API) refundOrder(t *engine.Tx, p *payment.Payment, psp string, child tr
 		Description: child.Description, Options: options{Notification: o.Options.Notification, Post: o.Options.Post}, Key: o.Key, Modified: t.At,
 		Status: "reserved", Financial: "reserved",
 	}
-	row := newRow(t, kindOrder, psp, p.ID, own, resource.Key{Name: "order_id", Value: own.OrderID})
+	row := a.newRow(t, kindOrder, psp, p.ID, own, resource.Key{Name: "order_id", Value: own.OrderID})
 	if err := t.InsertResource(row); err != nil {
 		return err
 	}
@@ -366,5 +366,5 @@ func (a *API) disputeTold(t *engine.Tx, f event.Fact, p *payment.Payment, paid t
 		Amount: f.Amount.Minor, Description: fmt.Sprintf("%s of order %s", what, o.OrderID), Completed: t.At, Modified: t.At,
 	}
 	o.Related = append(o.Related, psp)
-	return t.InsertResource(newRow(t, kindTransaction, psp, p.ID, child, resource.Key{Name: "order_id", Value: o.OrderID}))
+	return t.InsertResource(a.newRow(t, kindTransaction, psp, p.ID, child, resource.Key{Name: "order_id", Value: o.OrderID}))
 }

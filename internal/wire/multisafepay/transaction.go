@@ -74,15 +74,15 @@ type plastic struct {
 	Holder string `json:"holder,omitempty"`
 }
 
-// sortOf is the part of a fresh id by which rows are listed.
-func sortOf(t *engine.Tx) string {
-	s, _ := id.Sort(t.NewID("msp_"))
-	return s
-}
-
-// row makes a row whose place in lists is the transaction's time.
-func newRow(t *engine.Tx, kind, rowID, paymentID string, body any, keys ...resource.Key) resource.Row {
-	return resource.Row{Kind: kind, ID: rowID, Sort: sortOf(t), Payment: paymentID, Created: t.At, Version: 1, Body: resource.Encode(body), Keys: keys}
+// newRow makes a row whose place in lists is the transaction's time: that of its id
+// if it was drawn for it.
+func (a *API) newRow(t *engine.Tx, kind, rowID, paymentID string, body any, keys ...resource.Key) resource.Row {
+	sort, ok := id.SortNumber(rowID)
+	if !ok || sort < id.Floor(t.At) {
+		sort, _ = id.SortNumber(a.newPSP(t.At))
+		sort += t.Random(id.SortLen - len(sort))
+	}
+	return resource.Row{Kind: kind, ID: rowID, Sort: sort, Payment: paymentID, Created: t.At, Version: 1, Body: resource.Encode(body), Keys: keys}
 }
 
 // opening is how a transaction begins: on the payer's page, or decided at once.
@@ -150,7 +150,7 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 		if err := a.saveOrder(t, row, o); err != nil {
 			return err
 		}
-		return t.InsertResource(newRow(t, kindTransaction, psp, p.ID, tx, resource.Key{Name: "order_id", Value: o.OrderID}, resource.Key{Name: "wallet", Value: tx.Wallet}))
+		return t.InsertResource(a.newRow(t, kindTransaction, psp, p.ID, tx, resource.Key{Name: "order_id", Value: o.OrderID}, resource.Key{Name: "wallet", Value: tx.Wallet}))
 	})
 }
 
