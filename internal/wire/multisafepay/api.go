@@ -58,6 +58,7 @@ type API struct {
 	pages  http.Handler
 	serial atomic.Uint64 // of PSP ids
 	opened engine.Opened[principal]
+	known  atomic.Pointer[secrets]
 
 	watchers *watchers
 }

@@ -15,14 +15,19 @@ import (
 // sessionName is the session in the path of its page.
 func sessionName(r *http.Request) string { return r.PathValue("session") }
 
-// sessionOrder finds the order of a session.
-func sessionOrder(r store.Reader, session string) (resource.Row, order, error) {
-	row, err := r.ResourceBy(kindOrder, "session", session)
-	if err != nil {
-		return row, order{}, err
-	}
-	o, err := orderOf(row)
-	return row, o, err
+// finder reads the order that a page is about.
+type finder func(r store.Reader) (resource.Row, order, error)
+
+// ofSession serves a page about the order of a session.
+func (a *API) ofSession(serve func(w http.ResponseWriter, r *http.Request, id int64, find finder)) http.HandlerFunc {
+	return a.ofWorld(sessionName, sessionWorld, func(w http.ResponseWriter, r *http.Request, id int64, session string) {
+		hidden, err := a.secrets(r.Context())
+		if err != nil {
+			a.fail(w, r, english, err)
+			return
+		}
+		serve(w, r, id, func(in store.Reader) (resource.Row, order, error) { return hidden.order(in, session) })
+	})
 }
 
 // payable reports whether a session can still begin a transaction.
@@ -31,12 +36,12 @@ func (o *order) payable(at time.Time) bool {
 }
 
 // showSession shows the payment page.
-func (a *API) showSession(w http.ResponseWriter, r *http.Request, id int64, session string) {
+func (a *API) showSession(w http.ResponseWriter, r *http.Request, id int64, find finder) {
 	l := english
 	var s screen
 	status, over := "", false
 	err := a.view(r.Context(), id, func(v *view) error {
-		_, o, err := sessionOrder(v, session)
+		_, o, err := find(v)
 		if err != nil {
 			return err
 		}
@@ -120,12 +125,12 @@ func (o *order) country() string {
 
 // chooseMethod begins a transaction with the method the payer chose, or ends the
 // session if they gave up.
-func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request, id int64, session string) {
+func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request, id int64, find finder) {
 	l, to := english, ""
 	var s screen
 	err := a.engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
 		v := a.in(t)
-		row, o, err := sessionOrder(t, session)
+		row, o, err := find(t)
 		if err != nil {
 			return err
 		}

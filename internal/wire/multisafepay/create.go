@@ -16,7 +16,7 @@ import (
 
 // createOrder answers POST /orders.
 func createOrder(c *call) (step, error) {
-	secret, err := c.api.eventsSecret(c.ctx)
+	hidden, err := c.api.secrets(c.ctx)
 	if err != nil {
 		return step{}, err
 	}
@@ -48,16 +48,16 @@ func createOrder(c *call) (step, error) {
 			row.Version = 0
 			if r.hosted() {
 				made = &r.order
-				return c.api.openSession(t, row, r)
+				return c.api.openSession(t, hidden, row, r)
 			}
 			return c.api.openDirect(t, row, r)
 		},
 		finish: func(t *engine.Tx) (any, error) {
 			v := c.api.in(t)
 			if made != nil {
-				return v.createdSession(made, secret, t.Wall), nil
+				return v.createdSession(made, hidden, t.Wall), nil
 			}
-			return v.created(rowID, secret, t.Wall)
+			return v.created(rowID, hidden, t.Wall)
 		},
 	}, nil
 }
@@ -102,10 +102,9 @@ func (a *API) claim(t *engine.Tx, orderID string) error {
 }
 
 // openSession stores an order that is paid on the payment page.
-func (a *API) openSession(t *engine.Tx, row resource.Row, r *request) error {
-	r.Session = newSession(t)
+func (a *API) openSession(t *engine.Tx, hidden *secrets, row resource.Row, r *request) error {
+	r.Session = hidden.session(a.engine.IDs, t.Who.ID, row.ID)
 	r.Until = t.At.Add(time.Duration(r.seconds) * time.Second)
-	row.Keys = append(row.Keys, resource.Key{Name: "session", Value: r.Session})
 	if err := a.saveOrder(t, &row, &r.order); err != nil {
 		return err
 	}
@@ -209,7 +208,7 @@ func debitedFrom(iban string) (opening, error) {
 func masked(iban string) string { return "*** " + iban[max(0, len(iban)-4):] }
 
 // created is the answer to POST /orders.
-func (v *view) created(rowID string, secret []byte, wall time.Time) (any, error) {
+func (v *view) created(rowID string, hidden *secrets, wall time.Time) (any, error) {
 	row, err := v.Resource(kindOrder, rowID)
 	if err != nil {
 		return nil, err
@@ -219,7 +218,7 @@ func (v *view) created(rowID string, secret []byte, wall time.Time) (any, error)
 		return nil, err
 	}
 	if o.hosted() {
-		return v.createdSession(&o, secret, wall), nil
+		return v.createdSession(&o, hidden, wall), nil
 	}
 	out, err := v.renderOrder(row, &o)
 	if err != nil {
@@ -238,10 +237,10 @@ func (v *view) created(rowID string, secret []byte, wall time.Time) (any, error)
 }
 
 // createdSession is created for an order that is paid on the payment page.
-func (v *view) createdSession(o *order, secret []byte, wall time.Time) value.Object {
+func (v *view) createdSession(o *order, hidden *secrets, wall time.Time) value.Object {
 	out := value.Object{}
 	if v.setting(settingSession) != "false" {
-		out = v.watchable(o, secret, wall)
+		out = v.watchable(o, hidden, wall)
 	}
 	out["order_id"], out["payment_url"] = o.OrderID, v.paymentURL(o)
 	if o.QR > 0 {
@@ -270,46 +269,6 @@ func walletPath(tx transaction) string {
 		return "/simulator/alipay/standard/auth.htm?auth_order_id=" + tx.Wallet
 	}
 	return "/simulator/" + strings.ToLower(tx.Gateway) + "?trxid=" + tx.Wallet
-}
-
-// newSession names a session: two digits, then letters and digits, of which the
-// last eleven find the world (reference §2).
-func newSession(t *engine.Tx) string {
-	return digitsOf(t.Random(2)) + t.Random(sessionLen-2-worldLen) + worldText(t.Who.ID)
-}
-
-const (
-	sessionLen = 35
-	worldLen   = 11
-	letters    = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-)
-
-// worldText writes a merchant's id in eleven letters and digits.
-func worldText(id int64) string {
-	b := make([]byte, worldLen)
-	for i := worldLen - 1; i >= 0; i-- {
-		b[i] = letters[id%62]
-		id /= 62
-	}
-	return string(b)
-}
-
-// sessionWorld returns the merchant of a session id.
-func sessionWorld(s string) (int64, bool) {
-	if len(s) != sessionLen {
-		return 0, false
-	}
-	var n uint64
-	for _, c := range s {
-		i := strings.IndexRune(letters, c)
-		if i < 0 {
-			return 0, false
-		}
-	}
-	for _, c := range s[sessionLen-worldLen:] {
-		n = n*62 + uint64(strings.IndexRune(letters, c))
-	}
-	return int64(n), n <= 1<<63-1
 }
 
 // siteName is who the payer pays.

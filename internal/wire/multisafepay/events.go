@@ -48,13 +48,11 @@ const channelOrders = "session.order"
 
 // watchers counts who watches, and knows when they have to go.
 type watchers struct {
-	mu       sync.Mutex
-	all      int
-	by       map[string]int // by session
-	leaving  context.Context
-	dismiss  context.CancelFunc
-	secretMu sync.Mutex
-	secret   []byte
+	mu      sync.Mutex
+	all     int
+	by      map[string]int // by session
+	leaving context.Context
+	dismiss context.CancelFunc
 }
 
 func newWatchers() *watchers {
@@ -93,26 +91,12 @@ func (w *watchers) pace() time.Duration {
 // going to stop. Clients connect again, to another node or after the restart.
 func (a *API) DismissWatchers() { a.watchers.dismiss() }
 
-// eventsSecret is what events tokens are signed with; all nodes agree on it.
-func (a *API) eventsSecret(ctx context.Context) ([]byte, error) {
-	a.watchers.secretMu.Lock()
-	defer a.watchers.secretMu.Unlock()
-	if a.watchers.secret == nil {
-		s, err := a.engine.Store.Setting(ctx, "multisafepay.events_secret", []byte(a.engine.IDs.Random(43)))
-		if err != nil {
-			return nil, err
-		}
-		a.watchers.secret = s
-	}
-	return a.watchers.secret, nil
-}
-
 // watchable are the members of an answer by which an order can be watched
 // (reference §3.9).
-func (v *view) watchable(o *order, secret []byte, wall time.Time) value.Object {
+func (v *view) watchable(o *order, hidden *secrets, wall time.Time) value.Object {
 	base := v.api.config.BaseURL + EventsPrefix
 	return value.Object{
-		"session_id": o.Session, "events_token": ticket.Issue(secret, o.Session, wall.Add(ticketFor)),
+		"session_id": o.Session, "events_token": ticket.Issue(hidden.events, o.Session, wall.Add(ticketFor)),
 		"events_url": "ws" + strings.TrimPrefix(base, "http") + "/", "events_stream_url": base + "/stream/",
 	}
 }
@@ -139,9 +123,13 @@ func (a *API) look(ctx context.Context, session string) (news, error) {
 	if !ok {
 		return news{}, store.ErrNotFound
 	}
+	hidden, err := a.secrets(ctx)
+	if err != nil {
+		return news{}, err
+	}
 	n := news{session: session}
-	err := a.view(ctx, id, func(v *view) error {
-		row, o, err := sessionOrder(v, session)
+	err = a.view(ctx, id, func(v *view) error {
+		row, o, err := hidden.order(v, session)
 		if err != nil {
 			return err
 		}
@@ -230,12 +218,12 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 		a.refuseWatcher(w, r, refuse(codePath))
 		return
 	}
-	secret, err := a.eventsSecret(r.Context())
+	hidden, err := a.secrets(r.Context())
 	if err != nil {
 		a.refuseWatcher(w, r, err)
 		return
 	}
-	session, until, err := ticket.Parse(secret, ticketOf(r), a.engine.Clock.Now())
+	session, until, err := ticket.Parse(hidden.events, ticketOf(r), a.engine.Clock.Now())
 	if err != nil {
 		a.refuseWatcher(w, r, refuse(codeKey))
 		return

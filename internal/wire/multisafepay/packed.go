@@ -22,3 +22,12 @@ var dictionary = sync.OnceValue(func() *pack.Dictionary { return pack.New(1, dic
 func orderOf(r resource.Row) (order, error) {
 	return resource.DecodeAs[order](r, dictionary().Unpack)
 }
+
+// readOrder is orderOf what was read, if something was.
+func readOrder(row resource.Row, err error) (resource.Row, order, error) {
+	if err != nil {
+		return row, order{}, err
+	}
+	o, err := orderOf(row)
+	return row, o, err
+}

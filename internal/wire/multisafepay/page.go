@@ -30,9 +30,9 @@ const formMax = 4 << 10
 // method's own page, which the simulator stands in for.
 func (a *API) pageRoutes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /connect/{session}/{$}", a.ofWorld(sessionName, sessionWorld, a.showSession))
-	mux.HandleFunc("POST /connect/{session}/{$}", a.ofWorld(sessionName, sessionWorld, a.chooseMethod))
-	mux.HandleFunc("GET /connect/{session}/code/qr.png", a.ofWorld(sessionName, sessionWorld, a.code))
+	mux.HandleFunc("GET /connect/{session}/{$}", a.ofSession(a.showSession))
+	mux.HandleFunc("POST /connect/{session}/{$}", a.ofSession(a.chooseMethod))
+	mux.HandleFunc("GET /connect/{session}/code/qr.png", a.ofSession(a.code))
 	mux.HandleFunc("GET /connect/assets/{name}", a.asset)
 	mux.HandleFunc("GET /connect/icons/{name}", a.icon)
 	mux.HandleFunc("GET /simulator/done", a.finished)
@@ -209,10 +209,10 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) {
 }
 
 // code draws the QR code of a session: its payment page's address.
-func (a *API) code(w http.ResponseWriter, r *http.Request, id int64, session string) {
+func (a *API) code(w http.ResponseWriter, r *http.Request, id int64, find finder) {
 	var png []byte
 	err := a.view(r.Context(), id, func(v *view) error {
-		_, o, err := sessionOrder(v, session)
+		_, o, err := find(v)
 		if err != nil {
 			return err
 		}
