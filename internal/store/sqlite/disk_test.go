@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/merchant"
 	"github.com/ducatpay/ducat/internal/store"
@@ -96,6 +97,70 @@ func TestNobodyIsAheadOfTheDisk(t *testing.T) {
 		if n := returned.Load(); n != 4 {
 			t.Errorf("%d of 4 callers returned", n)
 		}
+	})
+}
+
+// TestGroupWaitsForCompany has as many callers come back as were answered
+// together, one by one: they share a commit again, without a moment's wait. Fewer
+// wait for the others no longer than groupTime, and once only.
+func TestGroupWaitsForCompany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var hold atomic.Pointer[chan struct{}]
+		s := slowDisk(t, func(log *os.File) error {
+			if c := hold.Load(); c != nil {
+				<-*c
+			}
+			return syncLog(log)
+		})
+		var returned atomic.Int32
+		call := func(name string) {
+			go func() {
+				if err := s.Update(t.Context(), 1, addJob(name)); err != nil {
+					t.Error(err)
+				}
+				returned.Add(1)
+			}()
+			synctest.Wait()
+		}
+		check := func(what string, want int32, commits uint64) {
+			t.Helper()
+			if n := returned.Load(); n != want {
+				t.Errorf("%s: %d callers have returned, want %d", what, n, want)
+			}
+			if n := s.Stats().Commits; n != commits {
+				t.Errorf("%s: %d commits, want %d", what, n, commits)
+			}
+		}
+		release := make(chan struct{})
+		hold.Store(&release)
+		before := s.Stats().Commits
+		for _, name := range []string{"busy", "a", "b", "c", "d"} { // the disk is busy with the first
+			call(name)
+		}
+		hold.Store(nil)
+		close(release)
+		synctest.Wait()
+		check("a group", 5, before+2)
+
+		began := time.Now()
+		for _, name := range []string{"e", "f", "g"} {
+			call(name)
+		}
+		check("three of four are back", 5, before+2)
+		call("h")
+		check("all four are back", 9, before+3)
+		if waited := time.Since(began); waited != 0 {
+			t.Errorf("they waited %v", waited)
+		}
+
+		call("i")
+		check("one is back", 9, before+3)
+		time.Sleep(groupTime)
+		synctest.Wait()
+		check("one has waited", 10, before+4)
+		call("j")
+		check("one comes again", 11, before+5)
 	})
 }
 

@@ -18,7 +18,9 @@ const (
 	groupMax = 64
 	// groupTime is how long the first of a group waits for others to join it,
 	// while the disk could take the group already.
-	groupTime = 5 * time.Millisecond
+	groupTime = 2 * time.Millisecond
+	// crowd is how many a group has at least when the next one waits for as many.
+	crowd = 4
 	// queueMax is how many updates wait without their callers being held up.
 	queueMax = 256
 )
@@ -90,6 +92,7 @@ type writer struct {
 
 	// The group whose transaction is open; there is none without members.
 	members []*update
+	last    int // how many the group before had
 	full    *time.Timer
 	careful bool  // members have savepoints
 	broken  error // nothing of the group can be kept
@@ -190,12 +193,21 @@ func (w *writer) next() (u *update, more bool) {
 	if u, more = w.queued(); more {
 		return u, true
 	}
-	// To commit before the disk is free would only make the group smaller.
+	// To commit before the disk is free would only make the group smaller. Under
+	// load, nor is it time while the callers of the last group are on their way
+	// back: the first of them would get a commit and a sync of its own, and all
+	// others would wait for it.
+	free := w.disk.free
+	if w.last >= crowd && len(w.members) < w.last {
+		free = nil
+	}
 	select {
 	case u = <-w.queue:
 		return u, true
-	case <-w.disk.free:
-		w.disk.free <- struct{}{}
+	case <-w.full.C:
+		return nil, true
+	case <-free:
+		free <- struct{}{}
 		return nil, true
 	}
 }
@@ -288,7 +300,7 @@ func (w *writer) apart(u *update) {
 func (w *writer) commit() {
 	<-w.disk.free
 	g := group{members: w.members}
-	w.members = nil
+	w.members, w.last = nil, len(w.members)
 	err := w.broken
 	if err == nil {
 		err = w.disk.failure()
