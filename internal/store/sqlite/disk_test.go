@@ -156,7 +156,7 @@ func TestGroupWaitsForCompany(t *testing.T) {
 
 		call("i")
 		check("one is back", 9, before+3)
-		time.Sleep(groupTime)
+		<-time.NewTimer(groupTime).C
 		synctest.Wait()
 		check("one has waited", 10, before+4)
 		call("j")
