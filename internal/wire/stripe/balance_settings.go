@@ -164,7 +164,7 @@ func (ch *settingsChange) decodeMinimum(v form.Value, name string) error {
 	for c, n := range ch.payouts.Minimum {
 		least[c] = n
 	}
-	for _, k := range h.Keys() {
+	for k := range h.Keys() {
 		param := name + "[" + k + "]"
 		cur, ok := money.ParseCurrency(k)
 		if !ok {

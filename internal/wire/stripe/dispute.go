@@ -353,7 +353,7 @@ func evidence(r store.Reader, v form.Value, stored map[string]string) (map[strin
 		return nil, err
 	}
 	total := 0
-	for _, k := range h.Keys() {
+	for k := range h.Keys() {
 		name := "evidence[" + k + "]"
 		if k == "enhanced_evidence" {
 			if _, _, err := hash(h.Get(k), name); err != nil {

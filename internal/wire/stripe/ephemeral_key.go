@@ -191,7 +191,7 @@ func customerParam(c *call) (string, error) { return c.params.Get("customer").St
 var ephemeralUpdates = []string{"default_source", "invoice_settings", "shipping", "expand"}
 
 func customerOfUpdate(c *call) (string, error) {
-	for _, name := range c.params.Keys() {
+	for name := range c.params.Keys() {
 		if !slices.Contains(ephemeralUpdates, name) {
 			return "", nil
 		}

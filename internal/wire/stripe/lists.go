@@ -76,7 +76,7 @@ func times(v form.Value, name string) (p period, set bool, err error) {
 	if err := members(h, name, "gt", "gte", "lt", "lte"); err != nil {
 		return p, false, err
 	}
-	for _, k := range h.Keys() {
+	for k := range h.Keys() {
 		n, _, err := integer(h.Get(k), name+"["+k+"]")
 		if err != nil {
 			return p, false, err

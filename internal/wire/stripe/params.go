@@ -25,7 +25,7 @@ var telemetry = []string{"guid", "muid", "sid", "payment_user_agent", "referrer"
 // known refuses parameters the endpoint does not know.
 func (c *call) known(ep endpoint) error {
 	var unknown []string
-	for _, k := range c.params.Keys() {
+	for k := range c.params.Keys() {
 		switch {
 		case slices.Contains(ep.params, k) && c.takes(ep, k) || slices.Contains(transport, k):
 		case ep.public && slices.Contains(telemetry, k):
@@ -45,7 +45,7 @@ func (c *call) known(ep endpoint) error {
 
 // members refuses members of a hash parameter that are not in names.
 func members(v form.Value, name string, names ...string) error {
-	for _, k := range v.Keys() {
+	for k := range v.Keys() {
 		if !slices.Contains(names, k) {
 			full := name + "[" + k + "]"
 			return invalid("parameter_unknown", full, "Received unknown parameter: %s", full)
@@ -256,7 +256,7 @@ func metadata(v form.Value, stored map[string]string) (map[string]string, error)
 	if err != nil || !set {
 		return out, err
 	}
-	for _, k := range h.Keys() {
+	for k := range h.Keys() {
 		name := "metadata[" + k + "]"
 		if utf8.RuneCountInString(k) > metadataKeyLen {
 			return nil, invalid("", "metadata", "Metadata keys can have up to %d characters, but you passed in a key that is %d characters. Invalid key: %s", metadataKeyLen, utf8.RuneCountInString(k), k)
@@ -396,7 +396,7 @@ func address(v form.Value, name string, stored map[string]string) (map[string]st
 	for k, s := range stored {
 		out[k] = s
 	}
-	for _, k := range h.Keys() {
+	for k := range h.Keys() {
 		s, _, err := text(h.Get(k), name+"["+k+"]", 0)
 		if err != nil {
 			return nil, err

@@ -290,7 +290,7 @@ func (b *methodChoice) decodeOptions(v form.Value) error {
 	if options == nil {
 		options = map[string]methodOptions{}
 	}
-	for _, typ := range h.Keys() {
+	for typ := range h.Keys() {
 		full := name + "[" + typ + "]"
 		if !slices.Contains(methodTypes, typ) && typ != "card_present" && typ != "interac_present" {
 			return invalid("parameter_unknown", full, "Received unknown parameter: %s", full)
@@ -382,7 +382,7 @@ func decodeAmountDetails(v form.Value, stored obj) (obj, error) {
 			continue
 		}
 		shown := obj{}
-		for _, k := range p.Keys() {
+		for k := range p.Keys() {
 			full := name + "[" + part + "][" + k + "]"
 			if k == amount {
 				n, _, err := integer(p.Get(k), full)
@@ -420,7 +420,7 @@ func decodePaymentDetails(v form.Value, stored obj) (obj, error) {
 	if o == nil {
 		o = obj{"customer_reference": nil, "order_reference": nil}
 	}
-	for _, k := range h.Keys() {
+	for k := range h.Keys() {
 		s, _, err := text(h.Get(k), name+"["+k+"]", 0)
 		if err != nil {
 			return nil, err

@@ -177,7 +177,7 @@ func (typ reportType) decode(v form.Value) (p reportParams, err error) {
 			return p, err
 		}
 	}
-	for _, name := range h.Keys() {
+	for name := range h.Keys() {
 		if !slices.Contains(typ.params, name) && (name != "columns" || typ.columns == nil) {
 			return p, invalid("", reportParameter(name), "The parameter %s is not supported by the report type %s.", name, typ.id)
 		}

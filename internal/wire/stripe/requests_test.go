@@ -81,7 +81,7 @@ func undocumented(t testing.TB, method, path, encoded string) (wrong []string) {
 	}
 	known := documented(op)
 	extra := beyond(t)[method+" "+route.Path]
-	for _, k := range params.Keys() {
+	for k := range params.Keys() {
 		s, ok := known[k]
 		switch {
 		case !ok && (slices.Contains(extra, k) || slices.Contains(stripe.Transport(), k) || route.Public && slices.Contains(stripe.Telemetry(), k)):
@@ -89,7 +89,7 @@ func undocumented(t testing.TB, method, path, encoded string) (wrong []string) {
 			wrong = append(wrong, "a parameter that the published document does not have: "+k)
 		case k == "payment_method_data" && route.Public:
 			// The card that browsers send, and what they send with it, is not published.
-			for _, m := range params.Get(k).Keys() {
+			for m := range params.Get(k).Keys() {
 				if inner := s.Value.Properties[m]; inner == nil && m != "card" && !slices.Contains(stripe.Telemetry(), m) {
 					wrong = append(wrong, "a parameter that the published document does not have: "+k+"["+m+"]")
 				} else if inner != nil && m != "type" {
@@ -177,7 +177,7 @@ func fits(v form.Value, s *openapi3.Schema) error {
 		if !ok {
 			return fmt.Errorf("%s is not an object", text)
 		}
-		for _, k := range h.Keys() {
+		for k := range h.Keys() {
 			inner := s.Properties[k]
 			if inner == nil {
 				inner = s.AdditionalProperties.Schema

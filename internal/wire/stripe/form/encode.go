@@ -3,7 +3,6 @@ package form
 import (
 	"net/url"
 	"strconv"
-	"strings"
 )
 
 // Encode writes v in the encoding that Parse reads, keys in order of first
@@ -11,7 +10,7 @@ import (
 // Canonical and the same JSON. Anything but a Hash has no name of its own, so
 // its encoding is for comparing only.
 func Encode(v Value) string {
-	return encode(v, func(n *node) []string { return n.keys })
+	return encode(v, func(n *node) []member { return n.members })
 }
 
 // Canonical returns an encoding of v that two requests share exactly when they
@@ -21,44 +20,52 @@ func Encode(v Value) string {
 // metadata[2]=x are different requests. It is made for the fingerprint of an
 // idempotent request.
 func (v Value) Canonical() string {
-	return encode(v, (*node).sortedKeys)
+	return encode(v, (*node).sorted)
 }
 
-func encode(v Value, order func(*node) []string) string {
+func encode(v Value, order func(*node) []member) string {
 	if v.n == nil {
 		return ""
 	}
 	e := encoder{order: order}
 	if v.n.shape == named {
 		// The first level is written without brackets.
-		for _, k := range order(v.n) {
-			e.node(url.QueryEscape(k), v.n.children[k])
+		members := order(v.n)
+		for i := range members {
+			e.name = append(e.name[:0], url.QueryEscape(members[i].name)...)
+			e.node(&members[i].node)
 		}
 	} else {
-		e.node("", v.n)
+		e.node(v.n)
 	}
-	return e.out.String()
+	return string(e.out)
 }
 
 type encoder struct {
-	out   strings.Builder
-	order func(*node) []string
+	out   []byte
+	name  []byte // of the node that is written
+	order func(*node) []member
 }
 
-func (e *encoder) node(name string, n *node) {
-	switch n.shape {
-	case scalar:
-		if e.out.Len() > 0 {
-			e.out.WriteByte('&')
+func (e *encoder) node(n *node) {
+	if n.shape == scalar {
+		if len(e.out) > 0 {
+			e.out = append(e.out, '&')
 		}
-		e.out.WriteString(name + "=" + url.QueryEscape(n.text))
-	case appended:
-		for i, item := range n.items {
-			e.node(name+"["+strconv.Itoa(i)+"]", item)
+		e.out = append(append(e.out, e.name...), '=')
+		e.out = append(e.out, url.QueryEscape(n.text)...)
+		return
+	}
+	outer, members := len(e.name), e.order(n)
+	for i := range members {
+		e.name = append(e.name, '[')
+		if n.shape == appended {
+			e.name = strconv.AppendInt(e.name, int64(i), 10)
+		} else {
+			e.name = append(e.name, url.QueryEscape(members[i].name)...)
 		}
-	case indexed, named:
-		for _, k := range e.order(n) {
-			e.node(name+"["+url.QueryEscape(k)+"]", n.children[k])
-		}
+		e.name = append(e.name, ']')
+		e.node(&members[i].node)
+		e.name = e.name[:outer]
 	}
 }

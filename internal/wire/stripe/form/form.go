@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -91,16 +92,66 @@ const (
 	named          // a[b]=x: at least one name is not an index
 )
 
+// node is a value, or a container of members in order of first appearance. What
+// has been parsed is not changed, so nodes are copied and share their members.
 type node struct {
-	shape    shape
-	text     string           // scalar
-	items    []*node          // appended
-	keys     []string         // indexed, named: in order of first appearance
-	children map[string]*node // indexed, named
+	shape   shape
+	text    string // scalar
+	members []member
+	index   map[string]int // where members stand, made when there are many
 }
 
-func newContainer(s shape) *node {
-	return &node{shape: s, children: map[string]*node{}}
+// member is an element of a container. Those of an appended list have no name.
+type member struct {
+	name string
+	node
+}
+
+// searchedMax is how many members are searched one by one, which is quicker than
+// an index for the few that a request has.
+const searchedMax = 16
+
+// child finds a member by its name.
+func (n *node) child(name string) *node {
+	if n.shape == appended {
+		return nil
+	}
+	if n.index != nil {
+		if i, ok := n.index[name]; ok {
+			return &n.members[i].node
+		}
+		return nil
+	}
+	for i := range n.members {
+		if n.members[i].name == name {
+			return &n.members[i].node
+		}
+	}
+	return nil
+}
+
+// add appends a member that is not there yet. The pointer is good until the next.
+func (n *node) add(name string, child node) *node {
+	n.members = append(n.members, member{name, child})
+	switch last := len(n.members) - 1; {
+	case n.index != nil:
+		n.index[name] = last
+	case last == searchedMax && n.shape != appended:
+		n.index = make(map[string]int, 2*len(n.members))
+		for i := range n.members {
+			n.index[n.members[i].name] = i
+		}
+	}
+	return &n.members[len(n.members)-1].node
+}
+
+// set puts a member in the place of another of its name, or after all others.
+func (n *node) set(name string, child node) {
+	if existing := n.child(name); existing != nil {
+		*existing = child
+		return
+	}
+	n.add(name, child)
 }
 
 // Kind returns the shape of v. A container whose names are all indices is a
@@ -126,16 +177,22 @@ func (v Value) Get(name string) Value {
 	if v.n == nil {
 		return Value{}
 	}
-	return Value{v.n.children[name]}
+	return Value{v.n.child(name)}
 }
 
-// Keys returns the names in v in order of first appearance: the keys of a hash,
-// the indices of a list as they were written. It is empty for anything else.
-func (v Value) Keys() []string {
-	if v.n == nil {
-		return nil
+// Keys goes through the names in v in order of first appearance: the keys of a
+// hash, the indices of a list as they were written. Anything else has none.
+func (v Value) Keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if v.n == nil || v.n.shape == appended {
+			return
+		}
+		for i := range v.n.members {
+			if !yield(v.n.members[i].name) {
+				return
+			}
+		}
 	}
-	return slices.Clone(v.n.keys)
 }
 
 // Items returns the elements of a list in order, gaps closed. It is empty for
@@ -144,16 +201,13 @@ func (v Value) Items() []Value {
 	if v.Kind() != List {
 		return nil
 	}
-	if v.n.shape == appended {
-		items := make([]Value, len(v.n.items))
-		for i, n := range v.n.items {
-			items[i] = Value{n}
-		}
-		return items
+	members := v.n.members
+	if v.n.shape == indexed {
+		members = v.n.sorted()
 	}
-	items := make([]Value, len(v.n.keys))
-	for i, k := range v.n.sortedKeys() {
-		items[i] = Value{v.n.children[k]}
+	items := make([]Value, len(members))
+	for i := range members {
+		items[i] = Value{&members[i].node}
 	}
 	return items
 }
@@ -214,13 +268,14 @@ func (v Value) appendJSON(b *strings.Builder) {
 		b.WriteByte(']')
 	case Hash:
 		b.WriteByte('{')
-		for i, k := range v.n.keys {
+		for i := range v.n.members {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			b.WriteString(quote(k))
+			m := &v.n.members[i]
+			b.WriteString(quote(m.name))
 			b.WriteByte(':')
-			v.Get(k).appendJSON(b)
+			Value{&m.node}.appendJSON(b)
 		}
 		b.WriteByte('}')
 	}
@@ -247,13 +302,13 @@ func Merge(a, b Value) Value {
 			panic("form: Merge of a " + k.String() + ", want what Parse returns")
 		}
 	}
-	if b.Kind() == Hash && len(a.Keys()) == 0 {
+	if b.Kind() == Hash && (a.n == nil || len(a.n.members) == 0) {
 		return b
 	}
-	merged := newContainer(named)
+	merged := &node{shape: named}
 	for _, v := range []Value{a, b} {
-		for _, k := range v.Keys() {
-			merged.set(k, v.n.children[k])
+		for k := range v.Keys() {
+			merged.set(k, *v.n.child(k))
 		}
 	}
 	return Value{merged}
@@ -265,37 +320,33 @@ func (v Value) Renamed(from, to string) Value {
 	if v.Get(from).Kind() == Missing || v.Get(to).Kind() != Missing {
 		return v
 	}
-	renamed := newContainer(named)
-	for _, k := range v.Keys() {
+	renamed := &node{shape: named}
+	for k := range v.Keys() {
 		name := k
 		if k == from {
 			name = to
 		}
-		renamed.set(name, v.n.children[k])
+		renamed.add(name, *v.n.child(k))
 	}
 	return Value{renamed}
 }
 
-func (n *node) set(key string, child *node) {
-	if _, ok := n.children[key]; !ok {
-		n.keys = append(n.keys, key)
-	}
-	n.children[key] = child
-}
-
-// sortedKeys returns the keys of n in an order that does not depend on how they
-// arrived: by number for indices, by bytes for names.
-func (n *node) sortedKeys() []string {
-	keys := slices.Clone(n.keys)
-	if n.shape == indexed {
+// sorted returns the members of n in an order that does not depend on how they
+// arrived: by number for indices, by bytes for names. Those of an appended list
+// are in order.
+func (n *node) sorted() []member {
+	switch members := slices.Clone(n.members); n.shape {
+	case indexed:
 		// Indices have no leading zeros, so the longer one is the larger one.
-		slices.SortFunc(keys, func(a, b string) int {
-			return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+		slices.SortFunc(members, func(a, b member) int {
+			return cmp.Or(cmp.Compare(len(a.name), len(b.name)), cmp.Compare(a.name, b.name))
 		})
-		return keys
+		return members
+	case named:
+		slices.SortFunc(members, func(a, b member) int { return cmp.Compare(a.name, b.name) })
+		return members
 	}
-	slices.Sort(keys)
-	return keys
+	return n.members
 }
 
 // isIndex reports whether a name reads as a list index: decimal, without

@@ -195,21 +195,12 @@ func TestValue(t *testing.T) {
 		for name, want := range map[string][]string{
 			"h": {"b", "a"}, "i": {"5", "2"}, "l": nil, "s": nil, "nope": nil,
 		} {
-			if got := v.Get(name).Keys(); !slices.Equal(got, want) {
+			if got := slices.Collect(v.Get(name).Keys()); !slices.Equal(got, want) {
 				t.Errorf("Keys of %s = %q, want %q", name, got, want)
 			}
 		}
-		if got, want := v.Keys(), []string{"s", "h", "l", "i"}; !slices.Equal(got, want) {
+		if got, want := slices.Collect(v.Keys()), []string{"s", "h", "l", "i"}; !slices.Equal(got, want) {
 			t.Errorf("Keys of the root = %q, want %q", got, want)
-		}
-	})
-
-	t.Run("KeysAreACopy", func(t *testing.T) {
-		t.Parallel()
-		v := mustParse(t, "a=1")
-		v.Keys()[0] = "b"
-		if got, want := v.JSON(), `{"a":"1"}`; got != want {
-			t.Errorf("after writing to Keys: %s, want %s", got, want)
 		}
 	})
 
@@ -250,6 +241,51 @@ func TestValue(t *testing.T) {
 			t.Errorf("JSON = %s, want %s", got, want)
 		}
 	})
+}
+
+// TestManyNames: what holds for a few names holds for a thousand, which are found
+// in another way.
+func TestManyNames(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{15, 16, 17, 18, 500} {
+		var top, hash, list []string
+		for i := range n {
+			top = append(top, fmt.Sprintf("k%d=was&k%d=%d", i, i, i))
+			hash = append(hash, fmt.Sprintf("h[k%d][x]=%d", i, i))
+			list = append(list, fmt.Sprintf("l[%d]=%d", n-1-i, n-1-i))
+		}
+		v, hashes := mustParse(t, strings.Join(top, "&")), mustParse(t, strings.Join(hash, "&")+"&h[k0][y]=z")
+		renamed, merged := v.Renamed("k3", "other"), form.Merge(v, mustParse(t, "k0=anew&last=1"))
+		for i := range n {
+			name, want := fmt.Sprintf("k%d", i), fmt.Sprint(i)
+			if got := v.Get(name).String(); got != want {
+				t.Errorf("%d names: %s is %q, want %q", n, name, got, want)
+			}
+			if got := hashes.Get("h").Get(name).Get("x").String(); got != want {
+				t.Errorf("%d names: x of %s is %q, want %q", n, name, got, want)
+			}
+			if got := renamed.Get(name).String(); got != want && i != 3 {
+				t.Errorf("%d names: %s is %q when another is renamed, want %q", n, name, got, want)
+			}
+			if got := merged.Get(name).String(); got != want && i != 0 {
+				t.Errorf("%d names: %s is %q when merged, want %q", n, name, got, want)
+			}
+		}
+		if got := len(slices.Collect(v.Keys())); got != n {
+			t.Errorf("%d names: %d are told", n, got)
+		}
+		if v.Get("k").Kind() != form.Missing || renamed.Get("k3").Kind() != form.Missing {
+			t.Errorf("%d names: what nobody sent is there", n)
+		}
+		if got := renamed.Get("other").String() + merged.Get("k0").String() + merged.Get("last").String() + hashes.Get("h").Get("k0").Get("y").String(); got != "3anew1z" {
+			t.Errorf("%d names: renamed, merged and placed in turn give %q", n, got)
+		}
+		for i, item := range mustParse(t, strings.Join(list, "&")).Get("l").Items() {
+			if item.String() != fmt.Sprint(i) {
+				t.Errorf("%d indices: item %d is %s", n, i, item)
+			}
+		}
+	}
 }
 
 func TestAsHash(t *testing.T) {
@@ -360,7 +396,7 @@ func TestCanonical(t *testing.T) {
 		t.Parallel()
 		v := mustParse(t, "s=x&l[]=x&h[x]=x")
 		seen := map[string]string{}
-		for _, k := range append(v.Keys(), "missing") {
+		for _, k := range append(slices.Collect(v.Keys()), "missing") {
 			c := v.Get(k).Canonical()
 			if other, ok := seen[c]; ok {
 				t.Errorf("%s and %s have the same canonical form %q", k, other, c)
@@ -448,10 +484,10 @@ func checkTree(t *testing.T, root form.Value) {
 				walk(item, level+1)
 			}
 		case form.Hash:
-			if len(v.Keys()) == 0 && level > 0 {
+			if len(slices.Collect(v.Keys())) == 0 && level > 0 {
 				t.Fatalf("an empty hash at level %d", level)
 			}
-			for _, k := range v.Keys() {
+			for k := range v.Keys() {
 				walk(v.Get(k), level+1)
 			}
 		case form.Missing:

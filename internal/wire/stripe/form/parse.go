@@ -19,7 +19,10 @@ const quotedMax = 100
 // of several equal scalars wins. Indices only order: gaps close. A parameter
 // that is used in two ways, as in a=1&a[b]=2, is an error in either order.
 func Parse(body string) (Value, error) {
-	root := newContainer(named)
+	if body == "" {
+		return nothing, nil
+	}
+	root := &node{shape: named, members: make([]member, 0, min(strings.Count(body, "&")+1, searchedMax))}
 	pairs := 0
 	for pair := range strings.SplitSeq(body, "&") {
 		if pair == "" {
@@ -35,13 +38,17 @@ func Parse(body string) (Value, error) {
 	return Value{root}, nil
 }
 
+// nothing is a form without parameters.
+var nothing = Value{&node{shape: named}}
+
 func parsePair(root *node, pair string) error {
 	rawName, rawText, _ := strings.Cut(pair, "=")
 	name, err := unescape(rawName)
 	if err != nil {
 		return &Error{Param: quotable(name), Message: "Invalid parameter name: " + err.Error()}
 	}
-	path, perr := splitName(name)
+	var segments [DepthMax + 1]string
+	path, perr := splitName(segments[:0], name)
 	if perr != nil {
 		return perr
 	}
@@ -49,7 +56,7 @@ func parsePair(root *node, pair string) error {
 	if err != nil {
 		return &Error{Param: name, Message: "Invalid value: " + err.Error()}
 	}
-	if perr := (placement{path: path, text: text}).into(root, 1); perr != nil {
+	if perr := path.into(root, 1, text); perr != nil {
 		return perr
 	}
 	return nil
@@ -83,12 +90,12 @@ func quotable(s string) string {
 	return strings.ToValidUTF8(s[:min(len(s), quotedMax)], "")
 }
 
-// splitName cuts a[b][] into "a", "b", "". An empty segment after the first
-// stands for "append".
+// splitName cuts a[b][] into "a", "b", "", which it appends to path. An empty
+// segment after the first stands for "append".
 //
 // Brackets inside a segment have no meaning that two decoders would agree on
 // (metadata keys may not contain them either), so they are refused, not guessed.
-func splitName(name string) ([]string, *Error) {
+func splitName(path path, name string) (path, *Error) {
 	malformed := func() *Error {
 		return &Error{Param: quotable(name), Message: "Invalid parameter name: brackets do not match"}
 	}
@@ -96,7 +103,7 @@ func splitName(name string) ([]string, *Error) {
 	if head == "" {
 		return nil, &Error{Param: quotable(name), Message: "Invalid parameter name: it is empty"}
 	}
-	path := append(make([]string, 0, 4), head)
+	path = append(path, head)
 	for nested {
 		segment, tail, closed := strings.Cut(rest, "]")
 		if !closed {
@@ -131,7 +138,7 @@ func splitName(name string) ([]string, *Error) {
 }
 
 // joinName is the inverse of splitName.
-func joinName(path []string) string {
+func joinName(path path) string {
 	var b strings.Builder
 	for i, segment := range path {
 		if i == 0 {
@@ -143,41 +150,32 @@ func joinName(path []string) string {
 	return b.String()
 }
 
-// placement is one pair on its way to its place in the tree.
-type placement struct {
-	path []string
-	text string
-}
+// path is the way of a pair to its place in the tree.
+type path []string
 
-// into places the pair in the container n, in which the depth-th segment of the
-// path is a name.
-func (p placement) into(n *node, depth int) *Error {
-	segment := p.path[depth-1]
+// into places a text in the container n, in which the depth-th segment of the
+// path is a name or, without one, stands for the last element of a list if that is
+// still incomplete, for a fresh one otherwise.
+func (p path) into(n *node, depth int, text string) *Error {
+	segment := p[depth-1]
 	if segment == "" && depth > 1 {
-		return p.appendTo(n, depth)
+		if last := len(n.members) - 1; last >= 0 && p.continues(&n.members[last].node, depth) {
+			return p.step(n, &n.members[last].node, depth, text)
+		}
+		return p.step(n, nil, depth, text)
 	}
 	if n.shape == indexed && !isIndex(segment) {
 		n.shape = named
 	}
-	return p.step(n.children[segment], depth, func(child *node) { n.set(segment, child) })
-}
-
-// appendTo places the pair in an element of the list n: in the last one if that
-// is still incomplete, in a fresh one otherwise.
-func (p placement) appendTo(n *node, depth int) *Error {
-	var last *node
-	if len(n.items) > 0 && p.continues(n.items[len(n.items)-1], depth) {
-		last = n.items[len(n.items)-1]
-	}
-	return p.step(last, depth, func(child *node) { n.items = append(n.items, child) })
+	return p.step(n, n.child(segment), depth, text)
 }
 
 // continues reports whether the pair belongs to the element last. That is so
 // until the element already holds a value in the pair's place: a repeated leaf
 // starts the next element. A pair that appends to a list inside the element
 // never repeats a leaf and always belongs to it.
-func (p placement) continues(last *node, depth int) bool {
-	rest := p.path[depth:]
+func (p path) continues(last *node, depth int) bool {
+	rest := p[depth:]
 	if len(rest) == 0 || last.shape == scalar {
 		return false
 	}
@@ -186,7 +184,7 @@ func (p placement) continues(last *node, depth int) bool {
 		if segment == "" {
 			return true
 		}
-		if at = at.children[segment]; at == nil {
+		if at = at.child(segment); at == nil {
 			return true
 		}
 	}
@@ -195,33 +193,38 @@ func (p placement) continues(last *node, depth int) bool {
 	return false
 }
 
-// step moves one level down: existing is what stands there already, if
-// anything, and attach puts a fresh node in its place.
-func (p placement) step(existing *node, depth int, attach func(*node)) *Error {
-	if depth == len(p.path) {
-		if existing != nil && existing.shape != scalar {
+// step moves one level down from n: existing is what stands there already, nil if
+// nothing does.
+func (p path) step(n, existing *node, depth int, text string) *Error {
+	segment := p[depth-1]
+	if depth == len(p) {
+		leaf := node{shape: scalar, text: text}
+		switch {
+		case existing == nil:
+			n.add(segment, leaf)
+		case existing.shape != scalar:
 			return p.conflict(existing.shape, depth)
+		default:
+			*existing = leaf
 		}
-		attach(&node{shape: scalar, text: p.text})
 		return nil
 	}
-	want := shapeFor(p.path[depth])
+	want := shapeFor(p[depth])
 	switch {
 	case existing == nil:
-		existing = newContainer(want)
-		attach(existing)
+		existing = n.add(segment, node{shape: want})
 	case existing.shape == scalar:
 		return p.conflict(want, depth)
 	case (existing.shape == appended) != (want == appended):
 		return p.conflict(appended, depth)
 	}
-	return p.into(existing, depth+1)
+	return p.into(existing, depth+1, text)
 }
 
 // conflict is the error for a parameter used in two ways, one of which is a
 // container of shape s.
-func (p placement) conflict(s shape, depth int) *Error {
-	e := &Error{Param: joinName(p.path[:depth]), Message: "Invalid array"}
+func (p path) conflict(s shape, depth int) *Error {
+	e := &Error{Param: joinName(p[:depth]), Message: "Invalid array"}
 	if s == named {
 		e.Message = "Invalid object"
 	}
