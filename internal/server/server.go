@@ -131,9 +131,7 @@ func New(s store.Store, c Config) *Server {
 	ctl := &control.API{Engine: e, Fronts: []control.Front{api, msp, ams}, Run: r.Do, Log: c.Log,
 		Release: func(t *engine.Tx, held []race.Held) error { return webhook.Release(t, held, t.At) }}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", api)
-	mux.Handle("/v1", api)
-	mux.HandleFunc(stripe.LinksPath, api.ServeLink)
+	api.Routes(mux)
 	for _, p := range []string{multisafepay.Prefix, multisafepay.Prefix + "/", multisafepay.EventsPrefix, multisafepay.EventsPrefix + "/", "/connect/", "/simulator/"} {
 		mux.Handle(p, msp)
 	}
@@ -147,7 +145,7 @@ func New(s store.Store, c Config) *Server {
 	mux.Handle(portal.Root, desk)
 	mux.Handle(portal.Root+"/", desk)
 	if c.Sandbox {
-		shop := demo.New(demo.Options{API: api, BaseURL: c.BaseURL, Now: c.Clock.Now, Random: c.IDs.Random, Log: c.Log})
+		shop := demo.New(demo.Options{API: mux, BaseURL: c.BaseURL, Now: c.Clock.Now, Random: c.IDs.Random, Log: c.Log})
 		mux.Handle("/demo", shop)
 		mux.Handle("/demo/", shop)
 	}
@@ -155,8 +153,7 @@ func New(s store.Store, c Config) *Server {
 	mux.HandleFunc("GET /readyz", srv.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /{$}", srv.welcome)
-	mux.Handle("/", api)
-	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL, TestCards: stripe.TestCardNumbers()}), uncleaned(mux, api, msp, ams))))
+	srv.Handler = srv.logged(srv.recovered(library(elements.New(elements.Options{BaseURL: c.BaseURL, TestCards: stripe.TestCardNumbers()}), uncleaned(mux, api.Unknown(), msp, ams))))
 	return srv
 }
 
@@ -181,7 +178,7 @@ func library(h *elements.Handler, next http.Handler) http.Handler {
 
 // uncleaned keeps the mux from answering a path with doubled slashes or dots by
 // a redirect in HTML: API clients get the API's own error.
-func uncleaned(mux, api, msp, ams http.Handler) http.Handler {
+func uncleaned(mux, unknown, msp, ams http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch p := r.URL.Path; {
 		case p == "/" || strings.TrimSuffix(p, "/") == path.Clean(p):
@@ -191,7 +188,7 @@ func uncleaned(mux, api, msp, ams http.Handler) http.Handler {
 		case strings.HasPrefix(path.Clean(p), "/ams/"):
 			ams.ServeHTTP(w, r)
 		default:
-			api.ServeHTTP(w, r)
+			unknown.ServeHTTP(w, r)
 		}
 	})
 }
@@ -250,10 +247,12 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 	})
 }
 
-// recorder remembers the status and size of an answer.
+// recorder remembers the status and size of an answer, and what the dialect tells
+// about it.
 type recorder struct {
 	http.ResponseWriter
 	status, bytes int
+	told          reqlog.Record
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -282,13 +281,13 @@ func (s *Server) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := s.clock.Now()
 		rec := &recorder{ResponseWriter: w}
-		l := &reqlog.Record{}
-		next.ServeHTTP(rec, r.WithContext(reqlog.With(r.Context(), l)))
+		next.ServeHTTP(rec, r.WithContext(reqlog.With(r.Context(), &rec.told)))
 		took := clock.Since(start)
 		s.metrics.request(surface(r.URL.Path), r.Method, rec.status, took)
 		if !s.log.Enabled(r.Context(), slog.LevelInfo) {
 			return
 		}
+		l := &rec.told
 		attrs := []any{"method", r.Method, "path", loggable(r.URL.Path), "status", rec.status, "bytes", rec.bytes, "took", took}
 		for _, a := range [][2]string{{"request_id", l.RequestID}, {"account", l.Account}, {"code", l.ErrorCode}, {"agent", r.UserAgent()}} {
 			if a[1] != "" {

@@ -6,6 +6,7 @@
 package stripe
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,7 +16,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +34,9 @@ const Name = "stripe"
 // bodyMax is the largest request body accepted.
 const bodyMax = 1 << 20
 
+// bodyFirst is how much room a body is given before it has come.
+const bodyFirst = 16 << 10
+
 // Config is what the dialect has to be told.
 type Config struct {
 	BaseURL string // where payers and merchants reach this server, no trailing slash
@@ -50,7 +53,6 @@ type API struct {
 	worlds    *engine.Worlds
 	config    Config
 	log       *slog.Logger
-	mux       *http.ServeMux
 	pins      pins
 	limiter   limiter
 	sandboxes engine.Opened[principal]
@@ -66,14 +68,21 @@ type API struct {
 
 // New returns the API. The caller registers it with the engine as a front.
 func New(e *engine.Engine, w *engine.Worlds, c Config, log *slog.Logger) *API {
-	a := &API{engine: e, worlds: w, config: c, log: log, mux: http.NewServeMux(), reportMax: reportMax, listeners: newListeners()}
-	for _, ep := range a.endpoints() {
-		a.mux.Handle(ep.method+" "+ep.path, a.serve(ep))
-	}
-	a.mux.HandleFunc("GET "+ListenPath, a.serveSocket)
-	a.mux.Handle("/", a.serve(endpoint{}))
-	return a
+	return &API{engine: e, worlds: w, config: c, log: log, reportMax: reportMax, listeners: newListeners()}
 }
+
+// Routes gives a mux the API's whole surface, and what nobody else takes.
+func (a *API) Routes(mux *http.ServeMux) {
+	for _, ep := range a.endpoints() {
+		mux.Handle(ep.method+" "+ep.path, a.serve(ep))
+	}
+	mux.HandleFunc("GET "+ListenPath, a.serveSocket)
+	mux.HandleFunc(LinksPath, a.serveLink)
+	mux.Handle("/", a.Unknown())
+}
+
+// Unknown answers a path that is not the API's with the API's own error.
+func (a *API) Unknown() http.Handler { return a.serve(endpoint{}) }
 
 // endpoint is one row of the API's surface.
 type endpoint struct {
@@ -105,10 +114,10 @@ type call struct {
 	principal  principal
 	version    string
 	params     form.Value
-	path       func(name string) string
+	header     http.Header // of the answer
+	values     []string    // of those headers that calls do not share
 	requestID  string
 	key        string // idempotency key
-	route      string // method and path as called
 	expand     []string
 	totalCount bool    // a list was asked for how much there is
 	timely     bool    // the answer depends on the time
@@ -118,13 +127,20 @@ type call struct {
 	refused    string // code of a refusal that is kept under an idempotency key
 }
 
-// ServeHTTP implements http.Handler.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p := r.URL.Path; strings.TrimSuffix(p, "/") != path.Clean(p) && p != "/" {
-		a.serve(endpoint{}).ServeHTTP(w, r) // the mux would redirect to the cleaned path
-		return
-	}
-	a.mux.ServeHTTP(w, r)
+// path is a wildcard of the endpoint's path.
+func (c *call) path(name string) string { return c.request.PathValue(name) }
+
+// route is the method and path as called.
+func (c *call) route() string { return c.request.Method + " " + c.request.URL.Path }
+
+// valuesMax is how many headers of its own an answer usually has at most.
+const valuesMax = 8
+
+// set gives the answer a header. The name is in its canonical form.
+func (c *call) set(name, value string) {
+	c.values = append(c.values, value)
+	n := len(c.values)
+	c.header[name] = c.values[n-1 : n : n]
 }
 
 // always are the headers of every answer. Answers share their values.
@@ -152,45 +168,45 @@ func (a *API) serve(ep endpoint) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		c := &call{api: a, ctx: r.Context(), request: r, path: r.PathValue, requestID: "req_" + a.engine.IDs.Random(14), route: r.Method + " " + r.URL.Path}
+		c := &call{api: a, ctx: r.Context(), request: r, header: h, values: make([]string, 0, valuesMax), requestID: "req_" + a.engine.IDs.Random(14)}
 		logged := reqlog.From(r.Context())
 		logged.RequestID = c.requestID
-		h.Set("Request-Id", c.requestID)
+		c.set("Request-Id", c.requestID)
 		if r.TLS != nil {
-			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains; preload")
+			c.set("Strict-Transport-Security", "max-age=63072000; includeSubDomains; preload")
 		}
-		reply, err := a.handle(c, ep, r, h)
+		reply, err := a.handle(c, ep, r)
 		logged.Account, logged.ErrorCode = c.principal.account, c.refused
 		first := reply.RequestID
 		var we *wireError
 		if err != nil {
 			we = c.elsewhere(translate(err)).at(c.version)
 			if we.status >= 500 {
-				a.log.Error("request failed", "request_id", c.requestID, "route", c.route, "error", err)
+				a.log.Error("request failed", "request_id", c.requestID, "route", c.route(), "error", err)
 			}
 			logged.ErrorCode, first = we.code, we.first
 			if we.retry != "" {
-				h.Set("Stripe-Should-Retry", we.retry)
+				c.set("Stripe-Should-Retry", we.retry)
 			}
 			if we.reason != "" {
-				h.Set("Stripe-Rate-Limited-Reason", we.reason)
+				c.set("Stripe-Rate-Limited-Reason", we.reason)
 			}
 			reply = engine.Reply{Status: we.status, Body: we.envelope(c.requestID, a.config.BaseURL, a.engine.Clock.Now())}
 		}
 		if c.key != "" && r.Method == http.MethodPost {
-			h.Set("Idempotency-Key", c.key)
-			h.Set("Original-Request", firstOf(first, c.requestID))
+			c.set("Idempotency-Key", c.key)
+			c.set("Original-Request", firstOf(first, c.requestID))
 			if reply.Replayed {
-				h.Set("Idempotent-Replayed", "true")
-				h.Set("Stripe-Version", firstOf(string(reply.Headers), c.version))
+				c.set("Idempotent-Replayed", "true")
+				c.set("Stripe-Version", firstOf(string(reply.Headers), c.version))
 			}
-			if h.Get("Stripe-Should-Retry") == "" {
+			if we == nil || we.retry == "" {
 				// An internal error stored nothing: the same key may try again.
-				h.Set("Stripe-Should-Retry", strconv.FormatBool(reply.Status >= 500))
+				c.set("Stripe-Should-Retry", strconv.FormatBool(reply.Status >= 500))
 			}
 		}
 		a.tails.tell(c, reply.Status, we)
-		h.Set("Content-Length", strconv.Itoa(len(reply.Body)))
+		c.set("Content-Length", strconv.Itoa(len(reply.Body)))
 		w.WriteHeader(reply.Status)
 		if r.Method != http.MethodHead {
 			_, _ = w.Write(reply.Body)
@@ -199,8 +215,8 @@ func (a *API) serve(ep endpoint) http.Handler {
 }
 
 // handle runs the checks in the order of stripe-platform §1.6.
-func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engine.Reply, error) {
-	if err := a.admit(c, r, h); err != nil {
+func (a *API) handle(c *call, ep endpoint, r *http.Request) (engine.Reply, error) {
+	if err := a.admit(c, r); err != nil {
 		return engine.Reply{}, err
 	}
 	params := c.params
@@ -208,7 +224,7 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	if err != nil {
 		return engine.Reply{}, err
 	}
-	h.Set("Stripe-Version", known.version)
+	c.set("Stripe-Version", known.version)
 	asked := plainVersion(firstOf(r.Header.Get("Stripe-Version"), params.Get("_stripe_version").String()))
 	if err := c.limited(known, asked); err != nil {
 		return engine.Reply{}, err
@@ -216,12 +232,14 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	if c.version, err = c.resolveVersion(known, asked); err != nil {
 		return engine.Reply{}, err
 	}
-	h.Set("Stripe-Version", c.version)
+	if c.version != known.version {
+		c.set("Stripe-Version", c.version)
+	}
 	if acct := firstOf(r.Header.Get("Stripe-Account"), params.Get("_stripe_account").String()); acct != "" {
 		if acct != c.principal.account {
 			return engine.Reply{}, c.otherAccount(acct)
 		}
-		h.Set("Stripe-Account", acct)
+		c.set("Stripe-Account", acct)
 	}
 	if acct := r.Header.Get("Stripe-Context"); acct != "" && acct != c.principal.account {
 		return engine.Reply{}, c.otherAccount(acct) // never done on an account that was not meant
@@ -247,7 +265,7 @@ func (a *API) handle(c *call, ep endpoint, r *http.Request, h http.Header) (engi
 	if err := c.accept(ep); err != nil {
 		return engine.Reply{}, c.refuse(err)
 	}
-	return c.raced(r, func() (engine.Reply, error) { return a.run(c, ep, h) })
+	return c.raced(ep)
 }
 
 // accept checks what can be known of the parameters from the endpoint's row.
@@ -266,12 +284,12 @@ func (c *call) accept(ep endpoint) (err error) {
 }
 
 // run does what a call asks for.
-func (a *API) run(c *call, ep endpoint, h http.Header) (engine.Reply, error) {
+func (a *API) run(c *call, ep endpoint) (engine.Reply, error) {
 	if ep.bytes != nil {
 		reply, contentType, err := ep.bytes(c)
 		if err == nil {
-			h.Set("Content-Type", contentType)
-			h.Set("X-Content-Type-Options", "nosniff")
+			c.set("Content-Type", contentType)
+			c.set("X-Content-Type-Options", "nosniff")
 		}
 		return reply, err
 	}
@@ -288,7 +306,7 @@ func (a *API) run(c *call, ep endpoint, h http.Header) (engine.Reply, error) {
 // admit authenticates a request and reads its parameters. A key in the header is
 // judged before a byte of the body is read; without one, only a form can carry
 // a publishable key.
-func (a *API) admit(c *call, r *http.Request, h http.Header) (err error) {
+func (a *API) admit(c *call, r *http.Request) (err error) {
 	inHeader := r.Header.Get("Authorization") != "" || isMultipart(r)
 	if !inHeader {
 		if c.params, err = c.readParams(r); err != nil {
@@ -297,7 +315,7 @@ func (a *API) admit(c *call, r *http.Request, h http.Header) (err error) {
 	}
 	key, refused := keyOf(r, c.params.Get("key").String())
 	if refused != nil {
-		h.Set("WWW-Authenticate", `Basic realm="Stripe"`)
+		c.set("Www-Authenticate", `Basic realm="Stripe"`)
 		return refused
 	}
 	c.apiKey = key
@@ -331,10 +349,10 @@ func (c *call) scoped() string {
 func (c *call) op() engine.Op {
 	op := engine.Op{
 		Merchant: c.principal.merchantID, Cause: engine.Cause{RequestID: c.requestID, IdempotencyKey: c.key},
-		Key: c.scoped(), Endpoint: c.route, AnyParameters: !since(c.version, versionKeyParameters),
+		Key: c.scoped(), AnyParameters: !since(c.version, versionKeyParameters),
 	}
 	if c.key != "" {
-		op.Fingerprint = c.fingerprint()
+		op.Endpoint, op.Fingerprint = c.route(), c.fingerprint()
 	}
 	return op
 }
@@ -358,49 +376,8 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 	if err != nil {
 		return engine.Reply{}, c.refuse(err)
 	}
-	var refusal *wireError
-	op.Begin = func(t *engine.Tx) error {
-		refusal = nil
-		if s.begin == nil {
-			return nil
-		}
-		err := s.begin(t)
-		if w, ok := errors.AsType[*wireError](err); ok && w.keep {
-			refusal = w
-			return nil
-		}
-		return err
-	}
-	var answer func() []byte
-	op.Finish = func(t *engine.Tx) (engine.Reply, error) {
-		reply := engine.Reply{Status: 200, Headers: []byte(c.version), Keep: true}
-		if refusal == nil {
-			o, err := s.finish(t)
-			if err == nil {
-				err = c.expandAll(c.in(t), o)
-			}
-			w, ok := errors.AsType[*wireError](err)
-			switch {
-			case err == nil:
-				older(c.version, o)
-				answer = func() []byte { return encode(o) }
-			case ok && w.keep:
-				refusal = w
-			default:
-				return engine.Reply{}, err
-			}
-		}
-		if w := refusal; w != nil {
-			c.refused, reply.Status = w.code, w.status
-			answer = func() []byte { return w.at(c.version).envelope(c.requestID, a.config.BaseURL, t.Wall) }
-		}
-		if op.Key != "" {
-			body := answer()
-			answer = func() []byte { return body }
-			reply.Body = dictionary().Pack(body)
-		}
-		return reply, nil
-	}
+	x := &execution{call: c, step: s}
+	op.Begin, op.Finish = x.begin, x.finish
 	reply, err := a.engine.Execute(c.ctx, op)
 	switch {
 	case err != nil:
@@ -409,10 +386,74 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 		if reply.Body, err = dictionary().Unpack(reply.Body); err != nil {
 			err = fmt.Errorf("answer %q: %w", op.Key, err)
 		}
-	default: // one that is not stored is written here, where nobody waits for it
-		reply.Body = answer()
+	default:
+		reply.Body = x.answer()
 	}
 	return reply, err
+}
+
+// execution is a step on its way through the engine, and what came of it.
+type execution struct {
+	*call
+	step    step
+	refusal *wireError
+	object  obj
+	at      time.Time // on the wall
+	body    []byte
+}
+
+func (x *execution) begin(t *engine.Tx) error {
+	x.refusal = nil
+	if x.step.begin == nil {
+		return nil
+	}
+	err := x.step.begin(t)
+	if w, ok := errors.AsType[*wireError](err); ok && w.keep {
+		x.refusal = w
+		return nil
+	}
+	return err
+}
+
+func (x *execution) finish(t *engine.Tx) (engine.Reply, error) {
+	reply := engine.Reply{Status: 200, Headers: []byte(x.version), Keep: true}
+	x.object, x.body, x.at = nil, nil, t.Wall
+	if x.refusal == nil {
+		o, err := x.step.finish(t)
+		if err == nil && len(x.expand) > 0 {
+			err = x.expandAll(x.in(t), o)
+		}
+		w, ok := errors.AsType[*wireError](err)
+		switch {
+		case err == nil:
+			older(x.version, o)
+			x.object = o
+		case ok && w.keep:
+			x.refusal = w
+		default:
+			return engine.Reply{}, err
+		}
+	}
+	if w := x.refusal; w != nil {
+		x.refused, reply.Status = w.code, w.status
+	}
+	if x.key != "" {
+		reply.Body = dictionary().Pack(x.answer())
+	}
+	return reply, nil
+}
+
+// answer is the body of the answer. One that is not stored is written after the
+// transaction, where nobody waits for it.
+func (x *execution) answer() []byte {
+	switch {
+	case x.body != nil:
+	case x.refusal != nil:
+		x.body = x.refusal.at(x.version).envelope(x.requestID, x.api.config.BaseURL, x.at)
+	default:
+		x.body = encode(x.object)
+	}
+	return x.body
 }
 
 // keyError gives the error about a key used for another endpoint its wire form,
@@ -422,7 +463,7 @@ func keyError(err error, c *call) error {
 		return err
 	}
 	_, first, _ := cutRoute(faultMessage(err))
-	_, now, _ := cutRoute(c.route)
+	now := c.request.URL.Path
 	return &wireError{status: 400, typ: "idempotency_error", first: firstUse(err), message: fmt.Sprintf("Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s' vs '%s'). Try using a key other than '%s' if you meant to execute a different request.", first, now, c.key)}
 }
 
@@ -465,18 +506,19 @@ func (c *call) readParams(r *http.Request) (form.Value, error) {
 		}
 		return form.Merge(query, body), nil
 	}
-	b, err := io.ReadAll(io.LimitReader(r.Body, bodyMax+1))
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(int(min(max(r.ContentLength, 0), bodyFirst)) + bytes.MinRead)
+	if _, err := b.ReadFrom(io.LimitReader(r.Body, bodyMax+1)); err != nil {
 		return form.Value{}, invalid("", "", "The request body could not be read completely.")
 	}
-	if len(b) > bodyMax {
+	if b.Len() > bodyMax {
 		return form.Value{}, &wireError{status: 413, message: fmt.Sprintf("The request body is larger than %d bytes.", bodyMax)}
 	}
 	ct, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	if ct = strings.TrimSpace(strings.ToLower(ct)); len(b) > 0 && ct == "application/json" {
+	if ct = strings.TrimSpace(strings.ToLower(ct)); b.Len() > 0 && ct == "application/json" {
 		return form.Value{}, invalid("", "", "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any questions, we can help at https://support.stripe.com/.")
 	}
-	body, err := form.Parse(string(b))
+	body, err := form.Parse(b.String())
 	if err != nil {
 		return form.Value{}, err
 	}

@@ -229,7 +229,7 @@ func listCustomerSources(c *call) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, path, _ := cutRoute(c.route)
+	path := c.request.URL.Path
 	return obj{"object": "list", "data": data, "has_more": more, "url": path}, nil
 }
 

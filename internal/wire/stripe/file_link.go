@@ -238,9 +238,9 @@ func linkToken(m merchant.Merchant, link, secret string) string {
 	return strconv.FormatInt(m.ID, 36) + "-" + strings.TrimPrefix(link, "link_") + "-" + secret
 }
 
-// ServeLink shows a file to whoever has a link to it. A wrong link is not found,
+// serveLink shows a file to whoever has a link to it. A wrong link is not found,
 // whatever is wrong with it.
-func (a *API) ServeLink(w http.ResponseWriter, r *http.Request) {
+func (a *API) serveLink(w http.ResponseWriter, r *http.Request) {
 	b, err := a.linked(r, strings.TrimPrefix(r.URL.Path, LinksPath))
 	var data []byte
 	if err == nil {

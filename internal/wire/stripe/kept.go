@@ -1,7 +1,6 @@
 package stripe
 
 import (
-	"strconv"
 	"sync"
 
 	"github.com/ducatpay/ducat/internal/store"
@@ -20,8 +19,15 @@ const (
 type kept struct {
 	mu      sync.RWMutex
 	version uint64 // of the database for which the answers hold
-	answers map[string][]byte
+	answers map[question][]byte
 	size    int
+}
+
+// question is everything an answer depends on beside the rows.
+type question struct {
+	merchant             int64
+	public               bool
+	version, path, query string
 }
 
 // answer is what an endpoint that reads answers.
@@ -36,13 +42,13 @@ func (k *kept) answer(c *call, ep endpoint) ([]byte, error) {
 	if err != nil {
 		return read(c, ep)
 	}
-	key := k.key(c)
-	if body, ok := k.find(version, key); ok {
+	q := question{c.principal.merchantID, c.principal.public, c.version, c.request.URL.Path, c.request.URL.RawQuery}
+	if body, ok := k.find(version, q); ok {
 		return body, nil
 	}
 	body, err := read(c, ep)
 	if err == nil && !c.timely {
-		k.keep(version, key, body)
+		k.keep(version, q, body)
 	}
 	return body, err
 }
@@ -56,29 +62,24 @@ func read(c *call, ep endpoint) ([]byte, error) {
 	return encode(o), nil
 }
 
-// key is everything an answer depends on beside the rows.
-func (*kept) key(c *call) string {
-	return strconv.FormatInt(c.principal.merchantID, 36) + " " + strconv.FormatBool(c.principal.public) + " " + c.version + " " + c.request.URL.Path + "?" + c.request.URL.RawQuery
-}
-
-func (k *kept) find(version uint64, key string) ([]byte, bool) {
+func (k *kept) find(version uint64, q question) ([]byte, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	body, ok := k.answers[key]
+	body, ok := k.answers[q]
 	return body, ok && k.version == version
 }
 
-func (k *kept) keep(version uint64, key string, body []byte) {
+func (k *kept) keep(version uint64, q question, body []byte) {
 	if len(body) > keptAnswerMax {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.answers == nil || k.version != version || k.size > keptMax {
-		k.answers, k.version, k.size = map[string][]byte{}, version, 0
+		k.answers, k.version, k.size = map[question][]byte{}, version, 0
 	}
-	if _, ok := k.answers[key]; !ok {
-		k.answers[key] = body
-		k.size += len(key) + len(body)
+	if _, ok := k.answers[q]; !ok {
+		k.answers[q] = body
+		k.size += len(q.path) + len(q.query) + len(body)
 	}
 }

@@ -12,8 +12,8 @@ import (
 
 // raced runs an endpoint the way the race lab wants it (docs/race-lab.md). A
 // call that was refused for its form never comes here.
-func (c *call) raced(r *http.Request, run func() (engine.Reply, error)) (engine.Reply, error) {
-	ctx, lab, err := c.api.engine.EnterRace(c.ctx, c.principal.merchantID, race.Request{Method: r.Method, Path: r.URL.Path, Parameters: c.params.Canonical})
+func (c *call) raced(ep endpoint) (engine.Reply, error) {
+	ctx, lab, err := c.api.engine.EnterRace(c.ctx, c.principal.merchantID, race.Request{Method: c.request.Method, Path: c.request.URL.Path, Parameters: c.params.Canonical})
 	if err != nil {
 		return engine.Reply{}, err
 	}
@@ -24,7 +24,7 @@ func (c *call) raced(r *http.Request, run func() (engine.Reply, error)) (engine.
 	if lab.IsCut(race.Before) {
 		c.cut(race.Before)
 	}
-	reply, err := run()
+	reply, err := c.api.run(c, ep)
 	c.api.engine.LeaveRace(ctx, lab)
 	if lab.IsCut(race.After) {
 		c.cut(race.After)
@@ -38,7 +38,7 @@ func (c *call) raced(r *http.Request, run func() (engine.Reply, error)) (engine.
 // cut ends the call's connection without an answer, and so without a record of
 // the request but this one.
 func (c *call) cut(when string) {
-	c.api.log.Info("connection cut by the race lab", "request_id", c.requestID, "account", c.principal.account, "route", c.route, "when", when)
+	c.api.log.Info("connection cut by the race lab", "request_id", c.requestID, "account", c.principal.account, "route", c.route(), "when", when)
 	panic(http.ErrAbortHandler)
 }
 

@@ -166,7 +166,7 @@ func (c *call) list(q query) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, path, _ := cutRoute(c.route)
+	path := c.request.URL.Path
 	out := obj{"object": "list", "url": path}
 	return out, c.view(func(v *view) error {
 		w := store.List{Kind: q.kind, And: q.keys, From: max(l.from, q.from, v.oldest(q.kind)), Before: lower(l.to, q.to), Limit: l.limit + 1}

@@ -382,7 +382,7 @@ func notForMethods(c *call) (step, error) {
 		if err != nil {
 			return err
 		}
-		_, path, _ := cutRoute(c.route)
+		path := c.request.URL.Path
 		return c.withIntent(t, i, invalid("payment_intent_unexpected_state", "", "The call %s is for bank debits and transfers, which this server does not offer.", path[strings.LastIndexByte(path, '/')+1:])).kept()
 	}}, nil
 }
@@ -401,6 +401,6 @@ func intentLineItems(c *call) (obj, error) {
 	}); err != nil {
 		return nil, err
 	}
-	_, path, _ := cutRoute(c.route)
+	path := c.request.URL.Path
 	return obj{"object": "list", "data": []any{}, "has_more": false, "url": path}, nil
 }

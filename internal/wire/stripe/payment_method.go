@@ -402,7 +402,7 @@ func listPaymentMethods(c *call) (obj, error) {
 		if _, err := c.listing(); err != nil {
 			return nil, err
 		}
-		_, path, _ := cutRoute(c.route)
+		path := c.request.URL.Path
 		return obj{"object": "list", "data": []any{}, "has_more": false, "url": path}, nil
 	}
 	return c.filtered(kindPaymentMethod, "payment_method", "customer", customer, func(_ *view, row resource.Row) bool {

@@ -206,7 +206,7 @@ func listConfigurations(c *call) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, path, _ := cutRoute(c.route)
+	path := c.request.URL.Path
 	data, more := []any{}, false
 	err = c.view(func(v *view) error {
 		rows, err := v.Resources(store.List{Kind: kindConfiguration, Limit: configurationsMax})

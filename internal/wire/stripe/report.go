@@ -437,6 +437,6 @@ func listReportTypes(c *call) (obj, error) {
 		}
 		return nil
 	})
-	_, path, _ := cutRoute(c.route)
+	path := c.request.URL.Path
 	return obj{"object": "list", "data": data, "has_more": false, "url": path}, err
 }

@@ -123,7 +123,7 @@ func (c *call) search(s searchable) (obj, error) {
 	from, to := createdIn(q).sorts()
 	w := store.List{Kind: s.kind, And: s.keys(q), From: from, Before: to, Limit: pageMax}
 	h := hunt{searchable: s, query: q, text: text}
-	_, path, _ := cutRoute(c.route)
+	path := c.request.URL.Path
 	out := obj{"object": "search_result", "url": path, "next_page": nil}
 	return out, c.view(func(v *view) error {
 		if c.totalCount {

@@ -502,6 +502,6 @@ func sourceTransactions(c *call) (obj, error) {
 	}); err != nil {
 		return nil, err
 	}
-	_, path, _ := cutRoute(c.route)
+	path := c.request.URL.Path
 	return obj{"object": "list", "data": []any{}, "has_more": false, "url": path}, nil
 }

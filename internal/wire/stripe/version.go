@@ -90,13 +90,16 @@ func accountVersion(m merchant.Merchant) string {
 // settings returns what is remembered of the account's settings, looking them up
 // now and then.
 func (c *call) settings() (pin, error) {
-	id := c.principal.merchantID
-	known, ok := c.api.pin(id)
-	if ok {
+	if known, ok := c.api.pin(c.principal.merchantID); ok {
 		return known, nil
 	}
+	return c.readSettings()
+}
+
+func (c *call) readSettings() (known pin, err error) {
+	id := c.principal.merchantID
 	seen, changes := c.api.engine.Reading(), c.api.pinning()
-	err := c.api.engine.View(c.ctx, id, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
+	err = c.api.engine.View(c.ctx, id, func(_ store.Reader, m merchant.Merchant, _ time.Time) error {
 		seen(m)
 		known = pin{version: accountVersion(m), limit: limit(m.Profile.Settings)}
 		_, known.fixed = m.Profile.Settings[settingVersion]
@@ -118,29 +121,36 @@ func (c *call) resolveVersion(known pin, asked string) (string, error) {
 	if asked != "" && !knownVersion(asked) {
 		return "", invalid("", "", "Invalid Stripe API version: %s", printable(asked))
 	}
-	id := c.principal.merchantID
 	if asked == "" {
 		return known.version, nil
 	}
 	// What an app or a page was built with is not the account's.
 	if !known.fixed && !c.principal.public && !strings.Contains(c.request.UserAgent(), toolAgent) {
-		changes := c.api.pinning()
-		if err := c.api.engine.Update(c.ctx, id, engine.Cause{}, func(t *engine.Tx) error {
-			known.limit = limit(t.Who.Profile.Settings)
-			if v, ok := t.Who.Profile.Settings[settingVersion]; ok {
-				known.version = v
-				return nil
-			}
-			known.version = asked
-			t.Who.Profile.Settings = cloneWith(t.Who.Profile.Settings, settingVersion, asked)
-			return t.UpdateMerchant(t.Who)
-		}); err != nil {
+		if err := c.pinTo(known, asked); err != nil {
 			return "", err
 		}
+	}
+	return asked, nil
+}
+
+// pinTo makes a version the account's, unless it has one.
+func (c *call) pinTo(known pin, asked string) error {
+	id, changes := c.principal.merchantID, c.api.pinning()
+	err := c.api.engine.Update(c.ctx, id, engine.Cause{}, func(t *engine.Tx) error {
+		known.limit = limit(t.Who.Profile.Settings)
+		if v, ok := t.Who.Profile.Settings[settingVersion]; ok {
+			known.version = v
+			return nil
+		}
+		known.version = asked
+		t.Who.Profile.Settings = cloneWith(t.Who.Profile.Settings, settingVersion, asked)
+		return t.UpdateMerchant(t.Who)
+	})
+	if err == nil {
 		known.fixed = true
 		c.api.setPin(id, known, changes)
 	}
-	return asked, nil
+	return err
 }
 
 func cloneWith(m map[string]string, k, v string) map[string]string {
