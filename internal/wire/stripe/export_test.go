@@ -61,3 +61,6 @@ func (a *API) LimitReports(bytes int) { a.reportMax = bytes }
 
 // CanExpand reports whether a path below an object can be expanded.
 func CanExpand(version, object string, parts []string) bool { return canExpand(version, object, parts) }
+
+// Unpacked is what was packed to be stored.
+func Unpacked(stored []byte) ([]byte, error) { return dictionary().Unpack(stored) }
