@@ -2,10 +2,12 @@ package stripe
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 )
@@ -18,7 +20,7 @@ type obj map[string]any
 // §2.1). Nothing may depend on it; it makes comparisons with recorded traffic
 // easy.
 func encode(v any) []byte {
-	return written(func(b []byte) []byte { return append(appendValue(b, v, 0), '\n') })
+	return written(func(b []byte) []byte { return append(appendValue(b, v, 0), '\n') }, bytes.Clone)
 }
 
 // raw is a value that was encoded before, for the place where it stands.
@@ -29,19 +31,21 @@ const compact = -1
 
 // encodeCompact renders without white space, for what is stored.
 func encodeCompact(v any) []byte {
-	return written(func(b []byte) []byte { return appendValue(b, v, compact) })
+	return written(func(b []byte) []byte { return appendValue(b, v, compact) }, bytes.Clone)
 }
 
-// buffers are where answers are written, to be copied in their final size: what
-// grows to the size of a list is used again. Larger ones are not kept.
+// buffers are where texts are written, to be copied in their final size: what grows
+// to the size of a list is used again. Larger ones are not kept.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 32<<10); return &b }}
 
 const bufferMax = 512 << 10
 
-func written(write func(b []byte) []byte) []byte {
+// written is a text that write appends to an empty buffer, in the form that it is
+// kept in.
+func written(write func(b []byte) []byte, kept func(text []byte) []byte) []byte {
 	p := buffers.Get().(*[]byte)
 	b := write((*p)[:0])
-	out := bytes.Clone(b)
+	out := kept(b)
 	if cap(b) <= bufferMax {
 		*p = b
 		buffers.Put(p)
@@ -72,32 +76,19 @@ func appendValue(b []byte, v any, depth int) []byte {
 	case float64:
 		return strconv.AppendFloat(b, v, 'f', -1, 64)
 	case obj:
-		kind, _ := v["object"].(string)
-		return appendObject(b, v, kind, depth)
+		return appendObject(b, v, depth)
 	case map[string]any:
-		return appendObject(b, v, "", depth)
+		return appendSorted(b, v, "", depth, appendValue)
 	case map[string]string:
-		o := make(obj, len(v))
-		for k, s := range v {
-			o[k] = s
-		}
-		return appendObject(b, o, "", depth)
+		return appendSorted(b, v, "", depth, appendText)
 	case raw:
 		return append(b, v...)
 	case []any:
-		return appendList(b, v, depth)
+		return appendList(b, v, depth, appendValue)
 	case []obj:
-		l := make([]any, len(v))
-		for i := range v {
-			l[i] = v[i]
-		}
-		return appendList(b, l, depth)
+		return appendList(b, v, depth, appendObject)
 	case []string:
-		l := make([]any, len(v))
-		for i := range v {
-			l[i] = v[i]
-		}
-		return appendList(b, l, depth)
+		return appendList(b, v, depth, appendText)
 	case *string:
 		if v == nil {
 			return append(b, "null"...)
@@ -119,92 +110,117 @@ func newline(b []byte, depth int) []byte {
 	return b
 }
 
-// appendObject writes an object. Its type is "" where others than renderers may have
-// named its members.
-func appendObject(b []byte, o obj, kind string, depth int) []byte {
-	if len(o) == 0 {
-		return append(b, '{', '}')
+// appendObject writes an object that a renderer made.
+func appendObject(b []byte, o obj, depth int) []byte {
+	kind, _ := o["object"].(string)
+	keys := orders.of(kind)
+	if keys == nil {
+		return appendSorted(b, o, kind, depth, appendValue)
 	}
-	begin := len(b)
-	b, all := appendMembers(b, o, orders.of(kind), depth)
-	if !all {
-		keys := make([]string, 0, 48) // more than most objects have, so that they stay on the stack
-		for k := range o {
-			keys = append(keys, k)
+	begin, n, inside := len(b), 0, deeper(depth)
+	b = append(b, '{')
+	for _, k := range keys {
+		v, ok := o[k.name]
+		if !ok {
+			continue
 		}
-		sortKeys(keys)
-		orders.learn(kind, keys)
-		b, _ = appendMembers(b[:begin], o, keys, depth)
+		if n > 0 {
+			b = append(b, ',')
+		}
+		n++
+		b = newline(b, inside)
+		b = append(b, k.written...)
+		b = appendValue(b, v, inside)
+	}
+	if n < len(o) { // it has more than others of its type
+		return appendSorted(b[:begin], o, kind, depth, appendValue)
 	}
 	return append(newline(b, depth), '}')
 }
 
-// appendMembers writes the members of an object in an order of keys, some of which
-// it need not have. It reports whether that was all of them.
-func appendMembers(b []byte, o obj, keys []string, depth int) (_ []byte, all bool) {
-	inside := deeper(depth)
-	n := 0
-	for _, k := range keys {
-		v, ok := o[k]
-		if !ok {
-			continue
-		}
-		b = append(b, "{,"[min(n, 1)])
-		n++
-		b = newline(b, inside)
-		b = appendString(b, k)
-		b = append(b, ':', ' ')
-		b = appendValue(b, v, inside)
+// appendSorted writes an object whose members are of one type. Its kind is "" where
+// others than renderers may have named them.
+func appendSorted[V any](b []byte, o map[string]V, kind string, depth int, appendItem func(b []byte, v V, depth int) []byte) []byte {
+	if len(o) == 0 {
+		return append(b, '{', '}')
 	}
-	return b, n == len(o)
+	keys := make([]string, 0, 16) // as many as most have, so that they stay on the stack
+	for k := range o {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, inOrder)
+	orders.learn(kind, keys)
+	b = append(b, '{')
+	for i, k := range keys {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = newline(b, deeper(depth))
+		b = append(appendString(b, k), colon...)
+		b = appendItem(b, o[k], deeper(depth))
+	}
+	return append(newline(b, depth), '}')
 }
 
-// sortKeys puts id first, object second, and the others in alphabetical order.
-func sortKeys(keys []string) {
-	rest := keys
-	for _, first := range [...]string{"id", "object"} {
-		if i := slices.Index(rest, first); i >= 0 {
-			rest[0], rest[i] = rest[i], rest[0]
-			rest = rest[1:]
-		}
+// colon is between the name of a member and its value.
+const colon = ": "
+
+// inOrder compares keys: id comes first, object second, and the others in
+// alphabetical order.
+func inOrder(a, b string) int {
+	return cmp.Or(cmp.Compare(place(a), place(b)), strings.Compare(a, b))
+}
+
+func place(key string) int {
+	switch key {
+	case "id":
+		return 0
+	case "object":
+		return 1
 	}
-	slices.Sort(rest)
+	return 2
 }
 
 // orders remembers which keys objects of a type have, in order: sorting those of
 // each object takes as long as writing them.
 var orders keyOrders
 
-type keyOrders struct{ known sync.Map } // type of object → []string
+type keyOrders struct{ known sync.Map } // type of object → []key
+
+// key is the name of a member and how it is written, colon included.
+type key struct{ name, written string }
 
 // keysMax is more than any type has.
 const keysMax = 128
 
 // of returns the keys that objects of a type were seen with.
-func (ks *keyOrders) of(kind string) []string {
+func (ks *keyOrders) of(kind string) []key {
+	if kind == "" {
+		return nil
+	}
 	keys, _ := ks.known.Load(kind)
-	order, _ := keys.([]string)
+	order, _ := keys.([]key)
 	return order
 }
 
 // learn adds keys to those of a type that has a name of its own.
-func (ks *keyOrders) learn(kind string, keys []string) {
+func (ks *keyOrders) learn(kind string, names []string) {
 	if _, named := expandable[kind]; !named {
 		return
 	}
 	all := slices.Clone(ks.of(kind))
-	for _, k := range keys {
-		if !slices.Contains(all, k) {
-			all = append(all, k)
+	for _, name := range names {
+		if !slices.ContainsFunc(all, func(k key) bool { return k.name == name }) {
+			all = append(all, key{name, string(appendString(nil, name)) + colon})
 		}
 	}
 	if len(all) <= keysMax {
-		sortKeys(all)
+		slices.SortFunc(all, func(a, b key) int { return inOrder(a.name, b.name) })
 		ks.known.Store(kind, all)
 	}
 }
 
-func appendList(b []byte, l []any, depth int) []byte {
+func appendList[V any](b []byte, l []V, depth int, appendItem func(b []byte, v V, depth int) []byte) []byte {
 	if len(l) == 0 {
 		return append(b, '[', ']')
 	}
@@ -214,27 +230,30 @@ func appendList(b []byte, l []any, depth int) []byte {
 			b = append(b, ',')
 		}
 		b = newline(b, deeper(depth))
-		b = appendValue(b, v, deeper(depth))
+		b = appendItem(b, v, deeper(depth))
 	}
 	return append(newline(b, depth), ']')
 }
 
+// appendText writes a string as a value of any depth.
+func appendText(b []byte, s string, _ int) []byte { return appendString(b, s) }
+
+// literal are the ASCII characters that stand for themselves in a string.
+var literal = func() (is [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
+
 // appendString quotes s. HTML characters stay as they are.
 func appendString(b []byte, s string) []byte {
-	plain := true
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			plain = false
-			break
-		}
+	n := 0
+	for n < len(s) && literal[s[n]] {
+		n++
 	}
-	if plain {
-		b = append(b, '"')
-		b = append(b, s...)
-		return append(b, '"')
-	}
-	b = append(b, '"')
-	for _, r := range s {
+	b = append(append(b, '"'), s[:n]...)
+	for _, r := range s[n:] {
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))

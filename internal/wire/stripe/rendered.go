@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"bytes"
 	"slices"
 	"sync"
 
@@ -105,7 +106,7 @@ func (m *rendered) render(v *view, r resource.Row, render func(v *view, r resour
 	older(v.version, shown)
 	o := rendering{
 		merchant: v.merchant.Version, row: r.Version, sort: r.Sort, origins: w.origins,
-		body: written(func(b []byte) []byte { return appendValue(b, shown, listed) }),
+		body: written(func(b []byte) []byte { return appendValue(b, shown, listed) }, bytes.Clone),
 	}
 	switch {
 	case timely:
