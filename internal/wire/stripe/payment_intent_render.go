@@ -60,7 +60,7 @@ func (v *view) forServer(o obj, i intent, status string) error {
 		o["amount_details"].(obj)["tip"] = obj{}
 	}
 	if b.PaymentDetails != nil {
-		o["payment_details"] = b.PaymentDetails
+		o["payment_details"] = maps.Clone(b.PaymentDetails) // older versions take members from what is shown
 	}
 	switch status {
 	case needsCapture:
