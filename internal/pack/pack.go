@@ -40,12 +40,12 @@ func New(number byte, text []byte) *Dictionary {
 
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
-// Pack returns a text in its packed form, or the text itself if that is not
+// Pack returns a text in its packed form, or a copy of the text if that is not
 // shorter. A text must not begin with a control character below 9, as JSON never
 // does.
 func (d *Dictionary) Pack(text []byte) []byte {
 	if len(text) < worthwhile || len(text) > textMax {
-		return text
+		return slices.Clone(text)
 	}
 	buf := scratch.Get().(*[]byte)
 	defer scratch.Put(buf)
@@ -56,7 +56,7 @@ func (d *Dictionary) Pack(text []byte) []byte {
 	(*buf)[0] = d.number
 	packed := d.words.Encode((*buf)[1:], text)
 	if 1+len(packed) >= len(text) {
-		return text
+		return slices.Clone(text)
 	}
 	return slices.Clone((*buf)[:1+len(packed)])
 }

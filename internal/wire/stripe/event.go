@@ -23,7 +23,7 @@ const (
 	kindPastEvent = "stripe.event.past"
 )
 
-// eventBody is an event as it was rendered when it happened.
+// eventBody is an event as its row keeps it: as it was rendered when it happened.
 type eventBody struct {
 	Type       string          `json:"type"`
 	APIVersion string          `json:"api_version"`
@@ -33,38 +33,54 @@ type eventBody struct {
 	Key        string          `json:"key,omitempty"`
 }
 
-// encode is the body as its row keeps it: what encodeBody makes of it, without
-// reading the objects again that were written a moment ago.
-func (b eventBody) encode() []byte {
-	out := make([]byte, 0, len(b.Object)+len(b.Previous)+256)
-	field := func(name string, value []byte) {
-		if len(value) == 0 {
-			return
-		}
-		sep := byte(',')
-		if len(out) == 0 {
-			sep = '{'
-		}
-		out = append(append(out, sep, '"'), name...)
-		out = append(append(out, '"', ':'), value...)
+// rendition is an event as it is rendered in one version.
+type rendition struct {
+	typ, version     string
+	object, previous obj // previous is nil for events that do not tell it
+	requestID, key   string
+}
+
+// appendTo writes an event as its row keeps it: an eventBody, without white space.
+func (e rendition) appendTo(b []byte) []byte {
+	b = appendString(append(b, `{"type":`...), e.typ)
+	b = appendString(append(b, `,"api_version":`...), e.version)
+	b = appendObject(append(b, `,"object":`...), e.object, compact)
+	if e.previous != nil {
+		b = appendObject(append(b, `,"previous":`...), e.previous, compact)
 	}
-	text := func(name, s string) {
-		if s != "" {
-			field(name, appendString(nil, s))
-		}
+	if e.requestID != "" {
+		b = appendString(append(b, `,"request_id":`...), e.requestID)
 	}
-	text("type", b.Type)
-	text("api_version", b.APIVersion)
-	field("object", b.Object)
-	field("previous", b.Previous)
-	text("request_id", b.RequestID)
-	text("key", b.Key)
-	return append(out, '}')
+	if e.key != "" {
+		b = appendString(append(b, `,"key":`...), e.key)
+	}
+	return append(b, '}')
+}
+
+// renditionOf reads an event's row.
+func renditionOf(row resource.Row) (rendition, error) {
+	b, err := decodeEvent(row)
+	if err != nil {
+		return rendition{}, err
+	}
+	return b.rendition(row)
+}
+
+// rendition reads the objects of an event's body.
+func (b eventBody) rendition(row resource.Row) (e rendition, err error) {
+	e = rendition{typ: b.Type, version: b.APIVersion, requestID: b.RequestID, key: b.Key}
+	if e.object, err = decodeObject(b.Object); err == nil && b.Previous != nil {
+		e.previous, err = decodeObject(b.Previous)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w", row.Kind, row.ID, err)
+	}
+	return e, err
 }
 
 // message is an event about to be written. render returns the object and, for
 // events that carry them, the previous values of what changed; it is called
-// once per version.
+// once per version, and what it returns is reshaped for that version.
 type message struct {
 	typ     string
 	payment string // the core payment it is about, "" for none
@@ -78,54 +94,46 @@ func (a *API) emit(t *engine.Tx, m message) error {
 		return err
 	}
 	eventID := t.NewID("evt_")
-	rendered := map[string]eventBody{}
-	at := func(version string) (eventBody, error) {
-		if b, ok := rendered[version]; ok {
-			return b, nil
+	rendered := map[string]rendition{}
+	at := func(version string) (rendition, error) {
+		if e, ok := rendered[version]; ok {
+			return e, nil
 		}
-		v := &view{Reader: t, api: a, merchant: t.Who, at: t.At, version: version}
-		o, prev, err := m.render(v)
-		if err != nil {
-			return eventBody{}, err
+		e := rendition{typ: eventName(version, m.typ), version: version, requestID: t.Cause.RequestID, key: t.Cause.IdempotencyKey}
+		var err error
+		if e.object, e.previous, err = m.render(&view{Reader: t, api: a, merchant: t.Who, at: t.At, version: version}); err != nil {
+			return e, err
 		}
-		older(version, o)
-		b := eventBody{Type: eventName(version, m.typ), APIVersion: version, Object: encodeCompact(o), RequestID: t.Cause.RequestID, Key: t.Cause.IdempotencyKey}
-		if prev != nil {
-			b.Previous = encodeCompact(prev)
-		}
-		rendered[version] = b
-		return b, nil
+		older(version, e.object)
+		rendered[version] = e
+		return e, nil
 	}
 	account, err := at(accountVersion(t.Who))
 	if err != nil {
 		return err
 	}
-	keys := []resource.Key{{Name: "type", Value: account.Type}}
+	keys := []resource.Key{{Name: "type", Value: account.typ}}
 	if m.payment != "" {
 		keys = append(keys, resource.Key{Name: "payment", Value: m.payment})
 	}
-	row := newRow(t, kindEvent, eventID, "", dictionary().Pack(account.encode()), keys...)
+	row := newRow(t, kindEvent, eventID, "", written(account.appendTo, dictionary().Pack), keys...)
 	if err := t.InsertResource(row); err != nil {
 		return err
 	}
 	if err := t.PlanPrune(Name, row.Created.Add(eventsShown)); err != nil {
 		return err
 	}
-	for _, e := range endpoints {
-		version := e.body.APIVersion
+	for _, to := range endpoints {
+		version := to.body.APIVersion
 		if version == "" {
-			version = account.APIVersion
+			version = account.version
 		}
-		b, err := at(version)
+		e, err := at(version)
 		if err != nil {
 			return err
 		}
-		o, err := renderEvent(row, b, t.Who.Live, len(endpoints))
-		if err != nil {
-			return err
-		}
-		text := encode(o)
-		d := store.Delivery{ID: t.NewID("whd_"), Event: eventID, Endpoint: e.row.ID, State: webhook.Pending, Created: t.At, Body: dictionary().Pack(text)}
+		text := encode(e.render(row, t.Who.Live, len(endpoints)))
+		d := store.Delivery{ID: t.NewID("whd_"), Event: eventID, Endpoint: to.row.ID, State: webhook.Pending, Created: t.At, Body: dictionary().Pack(text)}
 		if err := webhook.Plan(t, Name, m.typ, text, d); err != nil {
 			return err
 		}
@@ -133,27 +141,20 @@ func (a *API) emit(t *engine.Tx, m message) error {
 	return nil
 }
 
-func renderEvent(row resource.Row, b eventBody, live bool, pending int) (obj, error) {
-	inner, err := decodeObject(b.Object)
-	if err != nil {
-		return nil, err
+// render shows an event with the number of its deliveries that are outstanding.
+func (e rendition) render(row resource.Row, live bool, pending int) obj {
+	data := obj{"object": e.object}
+	if e.previous != nil {
+		data["previous_attributes"] = e.previous
 	}
-	data := obj{"object": inner}
-	if b.Previous != nil {
-		prev, err := decodeObject(b.Previous)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", row.Kind, row.ID, err)
-		}
-		data["previous_attributes"] = prev
-	}
-	var request any = obj{"id": nullable(b.RequestID), "idempotency_key": nullable(b.Key)}
-	if !since(b.APIVersion, versionRequestHash) {
-		request = nullable(b.RequestID)
+	var request any = obj{"id": nullable(e.requestID), "idempotency_key": nullable(e.key)}
+	if !since(e.version, versionRequestHash) {
+		request = nullable(e.requestID)
 	}
 	return obj{
-		"id": row.ID, "object": "event", "api_version": b.APIVersion, "created": row.Created.Unix(), "data": data,
-		"livemode": live, "pending_webhooks": pending, "request": request, "type": b.Type,
-	}, nil
+		"id": row.ID, "object": "event", "api_version": e.version, "created": row.Created.Unix(), "data": data,
+		"livemode": live, "pending_webhooks": pending, "request": request, "type": e.typ,
+	}
 }
 
 // deliveriesMax bounds the endpoints of an event, and so its deliveries that
@@ -161,7 +162,7 @@ func renderEvent(row resource.Row, b eventBody, live bool, pending int) (obj, er
 const deliveriesMax = 100
 
 func (v *view) event(row resource.Row) (obj, error) {
-	b, err := decodeEvent(row)
+	e, err := renditionOf(row)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +170,7 @@ func (v *view) event(row resource.Row) (obj, error) {
 	if err != nil {
 		return nil, err
 	}
-	return renderEvent(row, b, v.merchant.Live, pending)
+	return e.render(row, v.merchant.Live, pending), nil
 }
 
 // undelivered counts an event's deliveries that have not succeeded.
@@ -315,15 +316,12 @@ func (a *API) Resend(t *engine.Tx, event, endpoint resource.Row) error {
 	if len(ds) > 0 {
 		deliveryID = ds[0].ID
 	} else {
-		b, err := decodeEvent(event)
+		e, err := renditionOf(event)
 		if err != nil {
 			return err
 		}
-		o, err := renderEvent(event, b, t.Who.Live, 1)
-		if err != nil {
-			return err
-		}
-		d := store.Delivery{ID: t.NewID("whd_"), Event: event.ID, Endpoint: endpoint.ID, State: webhook.Pending, Created: t.At, Next: t.At, Body: dictionary().Pack(encode(o))}
+		text := encode(e.render(event, t.Who.Live, 1))
+		d := store.Delivery{ID: t.NewID("whd_"), Event: event.ID, Endpoint: endpoint.ID, State: webhook.Pending, Created: t.At, Next: t.At, Body: dictionary().Pack(text)}
 		if err := t.InsertDelivery(d); err != nil {
 			return err
 		}

@@ -399,7 +399,7 @@ func (l *listener) move(e happened) {
 }
 
 func (v *view) happened(row resource.Row) (happened, error) {
-	b, err := decodeEvent(row)
+	e, err := renditionOf(row)
 	if err != nil {
 		return happened{}, err
 	}
@@ -407,8 +407,8 @@ func (v *view) happened(row resource.Row) (happened, error) {
 	if err != nil {
 		return happened{}, err
 	}
-	o, err := renderEvent(row, b, v.merchant.Live, pending+1) // the tool is an endpoint, too
-	return happened{id: row.ID, created: row.Created, version: b.APIVersion, live: v.merchant.Live, object: o}, err
+	o := e.render(row, v.merchant.Live, pending+1) // the tool is an endpoint, too
+	return happened{id: row.ID, created: row.Created, version: e.version, live: v.merchant.Live, object: o}, nil
 }
 
 // shapesSince is the version since which what this server has looks the same.

@@ -59,7 +59,11 @@ func (v *view) pastEvent(name string, unknown error) (obj, error) {
 	if b, err = b.summary(); err != nil {
 		return nil, err
 	}
-	return renderEvent(row, b, v.merchant.Live, 0)
+	e, err := b.rendition(row)
+	if err != nil {
+		return nil, err
+	}
+	return e.render(row, v.merchant.Live, 0), nil
 }
 
 // Prune implements engine.Keeper: events that are no longer shown become their
