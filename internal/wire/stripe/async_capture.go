@@ -37,7 +37,7 @@ func (i intent) namesLater(t *engine.Tx) bool {
 		return false
 	}
 	v := &view{version: accountVersion(t.Who)}
-	return v.captureMethod(i.body) == "automatic_async"
+	return v.captureMethod(i.body.CaptureMethod) == "automatic_async"
 }
 
 // postpone hides the balance transaction of a charge that was just captured.

@@ -2,7 +2,6 @@ package stripe
 
 import (
 	"errors"
-	"maps"
 
 	"github.com/ducatpay/ducat/internal/engine"
 )
@@ -80,7 +79,7 @@ func (c *call) created(t *engine.Tx, i intent) (shown obj, err error) {
 	}
 	return shown, c.api.emit(t, message{typ: "payment_intent.created", render: func(v *view) (obj, obj, error) {
 		if v.version == c.version && since(v.version, differences[0].from) {
-			return maps.Clone(shown), nil, nil // nothing in it is reshaped
+			return shown, nil, nil // nothing in it is reshaped
 		}
 		o, err := v.renderIntent(i)
 		return o, nil, err

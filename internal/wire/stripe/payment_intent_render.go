@@ -10,22 +10,35 @@ import (
 	"github.com/ducatpay/ducat/internal/store"
 )
 
-// renderIntent fills an intent by the rules of stripe-payment-intents §2.2; a
-// browser gets the members of §2.4 only.
+// forBrowsers are the members of an intent that a browser gets
+// (stripe-payment-intents §2.4), payment_method_options if there are any.
+var forBrowsers = []string{
+	"id", "object", "allowed_payment_method_types", "amount", "amount_details", "automatic_payment_methods", "canceled_at", "cancellation_reason",
+	"capture_method", "client_secret", "confirmation_method", "created", "currency", "description", "excluded_payment_method_types",
+	"last_payment_error", "livemode", "next_action", "payment_method", "payment_method_configuration_details", "payment_method_options",
+	"payment_method_types", "processing", "receipt_email", "setup_future_usage", "shipping", "source", "status",
+}
+
+// renderIntent fills an intent by the rules of stripe-payment-intents §2.2.
 func (v *view) renderIntent(i intent) (obj, error) {
-	b, status := i.body, i.status()
+	b, status := &i.body, i.status()
 	lastError, err := v.lastError(b.LastError)
 	if err != nil {
 		return nil, err
 	}
+	options := v.intentOptions(b.methodChoice)
 	o := obj{
-		"id": i.row.ID, "object": "payment_intent", "allowed_payment_method_types": listOrNil(b.Allowed), "amount": b.Amount,
-		"amount_details": obj{"tip": obj{}}, "automatic_payment_methods": nil, "canceled_at": nil, "cancellation_reason": nullable(b.CancelReason),
-		"capture_method": v.captureMethod(b), "client_secret": b.Secret, "confirmation_method": "automatic", "created": i.row.Created.Unix(),
-		"currency": b.Currency.Lower(), "description": nullable(b.Description), "excluded_payment_method_types": listOrNil(b.Excluded),
-		"last_payment_error": lastError, "livemode": v.merchant.Live, "next_action": v.nextAction(i, status), "payment_method": nullable(b.PaymentMethod),
-		"payment_method_configuration_details": nil, "payment_method_types": b.Types, "processing": nil, "receipt_email": nullable(b.ReceiptEmail),
-		"setup_future_usage": nullable(b.FutureUsage), "shipping": renderShipping(b.Shipping), "source": nil, "status": status,
+		"id": i.row.ID, "object": "payment_intent", "allowed_payment_method_types": listOrNil(b.Allowed), "amount": b.Amount, "amount_capturable": 0,
+		"amount_details": obj{"tip": obj{}}, "amount_received": 0, "application": nil, "application_fee_amount": nil, "automatic_payment_methods": nil,
+		"canceled_at": nil, "cancellation_reason": nullable(b.CancelReason), "capture_method": v.captureMethod(b.CaptureMethod), "client_secret": b.Secret,
+		"confirmation_method": "automatic", "created": i.row.Created.Unix(), "currency": b.Currency.Lower(), "customer": nullable(b.Customer),
+		"customer_account": nil, "description": nullable(b.Description), "excluded_payment_method_types": listOrNil(b.Excluded),
+		"last_payment_error": lastError, "latest_charge": nullable(b.LatestCharge), "livemode": v.merchant.Live, "managed_payments": nil,
+		"metadata": b.Metadata, "next_action": v.nextAction(i, status), "on_behalf_of": nil, "payment_method": nullable(b.PaymentMethod),
+		"payment_method_configuration_details": nil, "payment_method_options": options, "payment_method_types": b.Types, "processing": nil,
+		"receipt_email": nullable(b.ReceiptEmail), "review": nil, "setup_future_usage": nullable(b.FutureUsage), "shipping": renderShipping(b.Shipping),
+		"source": nil, "statement_descriptor": nullable(b.Descriptor), "statement_descriptor_suffix": nullable(b.Suffix), "status": status,
+		"transfer_data": nil, "transfer_group": nullable(b.TransferGroup),
 	}
 	if !b.CanceledAt.IsZero() {
 		o["canceled_at"] = b.CanceledAt.Unix()
@@ -37,24 +50,18 @@ func (v *view) renderIntent(i intent) (obj, error) {
 		o["automatic_payment_methods"] = obj{"allow_redirects": b.Redirects, "enabled": true}
 		o["payment_method_configuration_details"] = obj{"id": firstOf(b.Configuration, defaultConfiguration(v.merchant.Account)), "parent": nil}
 	}
-	if options := v.intentOptions(b); !v.public || len(options) > 0 {
-		o["payment_method_options"] = options
-	}
 	if v.public {
+		maps.DeleteFunc(o, func(name string, _ any) bool {
+			return !slices.Contains(forBrowsers, name) || name == "payment_method_options" && len(options) == 0
+		})
 		return o, nil
 	}
 	return o, v.forServer(o, i, status)
 }
 
-// forServer adds what only a secret key sees.
+// forServer fills in what only a secret key sees.
 func (v *view) forServer(o obj, i intent, status string) error {
-	b := i.body
-	maps.Copy(o, obj{
-		"amount_capturable": 0, "amount_received": 0, "application": nil, "application_fee_amount": nil, "customer": nullable(b.Customer),
-		"customer_account": nil, "latest_charge": nullable(b.LatestCharge), "managed_payments": nil, "metadata": b.Metadata, "on_behalf_of": nil, "review": nil,
-		"statement_descriptor": nullable(b.Descriptor), "statement_descriptor_suffix": nullable(b.Suffix), "transfer_data": nil,
-		"transfer_group": nullable(b.TransferGroup),
-	})
+	b := &i.body
 	if b.AmountDetails != nil {
 		o["amount_details"] = maps.Clone(b.AmountDetails)
 		o["amount_details"].(obj)["tip"] = obj{}
@@ -89,9 +96,9 @@ func listOrNil(l []string) any {
 }
 
 // captureMethod is what was asked for, or the version's default.
-func (v *view) captureMethod(b intentBody) string {
-	if b.CaptureMethod != "" {
-		return b.CaptureMethod
+func (v *view) captureMethod(asked string) string {
+	if asked != "" {
+		return asked
 	}
 	if since(v.version, versionAsyncCapture) {
 		return "automatic_async"
@@ -101,17 +108,19 @@ func (v *view) captureMethod(b intentBody) string {
 
 // intentOptions shows the options of each type; to a browser, only those types
 // that have some.
-func (v *view) intentOptions(b intentBody) obj {
-	all := obj{}
+func (v *view) intentOptions(b methodChoice) obj {
+	all := make(obj, len(b.Types))
 	for _, typ := range b.Types {
 		set, o := b.Options[typ], obj{}
 		if typ == "card" && !v.public {
-			o = obj{"installments": nil, "mandate_options": nil, "network": nil, "request_three_d_secure": firstOf(set.ThreeDSecure, "automatic")}
+			o["installments"], o["mandate_options"], o["network"] = nil, nil, nil
+			o["request_three_d_secure"] = firstOf(set.ThreeDSecure, "automatic")
 		}
-		for name, value := range map[string]string{"capture_method": set.CaptureMethod, "setup_future_usage": set.FutureUsage} {
-			if value != "" {
-				o[name] = value
-			}
+		if set.CaptureMethod != "" {
+			o["capture_method"] = set.CaptureMethod
+		}
+		if set.FutureUsage != "" {
+			o["setup_future_usage"] = set.FutureUsage
 		}
 		if !v.public || len(o) > 0 {
 			all[typ] = o
