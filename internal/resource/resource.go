@@ -24,6 +24,9 @@ type Row struct {
 	Version int64 // 1 when first stored; every update expects the version it read
 	Body    []byte
 	Keys    []Key // further ways to find it; an ordinary update leaves them alone
+	// First is the name of the key by which a row that is inserted has to be the first
+	// of its kind; "" for none. It is not kept.
+	First string
 }
 
 // Key is a name and value a row can be found or filtered by, such as

@@ -316,7 +316,10 @@ type Tx interface {
 	// ShiftJobs moves RunAt of all the merchant's jobs by d.
 	ShiftJobs(d time.Duration) error
 
-	InsertResource(r resource.Row) error // ErrExists if id or Sort is taken
+	// InsertResource fails with ErrExists if id or Sort is taken, and with ErrStale if
+	// another row has the key that r.First names: whoever takes it that there is none
+	// reads when it runs again. Two that begin at the same time may not see each other.
+	InsertResource(r resource.Row) error
 	UpdateResource(r resource.Row) error // body and payment, expecting r.Version
 	// RekeyResource is UpdateResource with other keys: r is the row as it was
 	// read, r.Keys the stored ones, keys those it has from now on.

@@ -200,10 +200,13 @@ func (c *conn) Exec(sql string, args ...any) error {
 	return err
 }
 
-// ExecOne implements sqlstore.Conn.
+// ExecOne implements sqlstore.Conn. A statement that changed nothing has written
+// nothing.
 func (c *conn) ExecOne(sql string, args ...any) error {
+	wrote := c.wrote
 	n, err := c.ExecNow(sql, args...)
 	if err == nil && n != 1 {
+		c.wrote = wrote || n > 0
 		return store.ErrStale
 	}
 	return err

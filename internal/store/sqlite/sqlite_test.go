@@ -7,10 +7,12 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/resource"
 	"github.com/ducatpay/ducat/internal/store"
 	"github.com/ducatpay/ducat/internal/store/storetest"
 )
@@ -142,6 +144,54 @@ func TestCommitsAreShared(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRefusedBeforeWriting: an update whose first statement changes nothing fails alone.
+// Those it shares a commit with do not run again.
+func TestRefusedBeforeWriting(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	row := func(sort string) resource.Row {
+		return resource.Row{Kind: "x.y", ID: sort, Sort: sort, Keys: []resource.Key{{Name: "name", Value: "taken"}}, First: "name"}
+	}
+	if err := s.Update(t.Context(), 1, func(tx store.Tx) error { return tx.InsertResource(row("a")) }); err != nil {
+		t.Fatal(err)
+	}
+	const n = 20
+	begun, release, results := make(chan struct{}), make(chan struct{}), make(chan error, n)
+	begin := sync.OnceFunc(func() { close(begun) })
+	var ran atomic.Int64
+	insert := func(i int) error {
+		return s.Update(t.Context(), 1, func(tx store.Tx) error {
+			if i%2 == 1 {
+				return tx.InsertResource(row("b"))
+			}
+			ran.Add(1)
+			return tx.InsertJob(store.Job{ID: string(rune('A' + i)), Due: time.UnixMilli(1)})
+		})
+	}
+	go func() {
+		_ = s.Update(t.Context(), 1, func(store.Tx) error { begin(); <-release; return nil })
+	}()
+	<-begun
+	for i := range n {
+		go func() { results <- insert(i) }()
+	}
+	for len(s.engine.writer.queue) < n {
+		runtime.Gosched()
+	}
+	close(release)
+	refused := 0
+	for range n {
+		if err := <-results; errors.Is(err, store.ErrStale) {
+			refused++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if refused != n/2 || ran.Load() != n/2 {
+		t.Errorf("%d updates were refused, the others ran %d times", refused, ran.Load())
 	}
 }
 

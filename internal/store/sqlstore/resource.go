@@ -252,6 +252,14 @@ func (t *Tx) InsertResource(r resource.Row) error {
 	if err != nil {
 		return t.fail(err)
 	}
+	left := make([]resource.Key, 0, len(r.Keys))
+	for _, k := range r.Keys {
+		if k.Name != r.First {
+			left = append(left, k)
+		} else if err := t.insertFirstKey(r, k); err != nil {
+			return err // before anything was written
+		}
+	}
 	err = t.exec(`insert into resource (merchant, kind, sort, id, payment, version, created, keys, body) values ($1, $2, $3, $4, $5, 1, $6, $7, $8)`,
 		t.merchant, r.Kind, r.Sort, r.ID, r.Payment, toMilli(r.Created), keys, r.Body)
 	if err != nil {
@@ -263,7 +271,14 @@ func (t *Tx) InsertResource(r resource.Row) error {
 			return err
 		}
 	}
-	return t.insertKeys(r, r.Keys)
+	return t.insertKeys(r, left)
+}
+
+// insertFirstKey inserts a key that no other row has.
+func (t *Tx) insertFirstKey(r resource.Row, k resource.Key) error {
+	return t.execOne(`insert into resource_key (merchant, kind, name, value, sort) select cast($1 as bigint), $2, $4, $5, $3
+where not exists (select 1 from resource_key where merchant = $1 and kind = $2 and name = $4 and value = $5)`,
+		t.merchant, r.Kind, r.Sort, k.Name, k.Value)
 }
 
 // keysAtOnce is how many keys go into one statement.

@@ -73,6 +73,37 @@ func resources(f *fixture) {
 	find(foreign.ID, foreign)
 }
 
+// first inserts rows that have to be the first with a key, or are not there at all.
+func first(f *fixture) {
+	row := func(kind, value, mustBe string) resource.Row {
+		r := f.newRow(kind)
+		r.Keys, r.First = []resource.Key{{Name: "parent", Value: "p"}, {Name: "name", Value: value}, {Name: "parent", Value: "q"}}, mustBe
+		return r
+	}
+	insert := func(r resource.Row) error {
+		return f.Update(f.ctx(), one, func(tx store.Tx) error { return tx.InsertResource(r) })
+	}
+	a, late := row("x.y", "a", "name"), row("x.y", "a", "name")
+	for _, r := range []resource.Row{a, row("x.y", "b", "name"), row("x.z", "a", "name")} {
+		f.must(insert(r))
+	}
+	f.must(f.Update(f.ctx(), other, func(tx store.Tx) error { return tx.InsertResource(row("x.y", "a", "name")) }))
+	f.want(insert(late), store.ErrStale)
+	named := func(want ...resource.Row) {
+		f.Helper()
+		f.view(func(r store.Reader) error {
+			got, err := r.Resources(store.List{Kind: "x.y", Key: "name", Value: "a", And: []resource.Key{{Name: "parent", Value: "q"}}, Limit: 10})
+			equal(f, got, want)
+			return err
+		})
+	}
+	a.First = "" // which is not kept
+	named(a)
+	late.First = ""
+	f.must(insert(late))
+	named(late, a)
+}
+
 // few asks for the same rows after each way of changing them, in the transaction
 // that does it and in the next: an engine may remember the former answer.
 func few(f *fixture) {

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Resources", resources},
 		{"ResourceConflicts", resourceConflicts},
 		{"FewResources", few},
+		{"FirstResource", first},
 		{"ResourceWindows", windows},
 		{"ResourceKeys", rekeyed},
 		{"ResourceOrderIsOfBytes", byteOrder},

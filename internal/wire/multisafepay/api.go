@@ -277,7 +277,7 @@ func success(data any) engine.Reply {
 }
 
 // pspTries is how often a request is run again because the PSP id it drew was
-// taken.
+// taken, or its order id, which it took to be new.
 const pspTries = 5
 
 // change runs a writing endpoint. The protocol has no idempotency keys: order
@@ -326,7 +326,7 @@ func (a *API) change(c *call, ep endpoint) (engine.Reply, error) {
 		switch {
 		case err == nil:
 			return answer(), nil
-		case !errors.Is(err, store.ErrExists) || try == pspTries:
+		case !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrStale) || try == pspTries:
 			return engine.Reply{}, err
 		}
 	}

@@ -1,6 +1,7 @@
 package multisafepay
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"time"
@@ -22,9 +23,12 @@ func createOrder(c *call) (step, error) {
 	}
 	var rowID string
 	var made *order // what rowID holds, while it was stored in this very process
+	again := false
 	return step{
 		begin: func(t *engine.Tx) error {
 			made = nil
+			first := !again
+			again = true
 			switch t.Who.Profile.Settings[settingBlocked] {
 			case "true":
 				return refuse(codeSite)
@@ -35,17 +39,18 @@ func createOrder(c *call) (step, error) {
 			if err != nil {
 				return err
 			}
-			n, err := c.api.unused(t, r.OrderID)
-			if err != nil {
-				return err
-			}
-			if n >= reordersMax { // an order that is paid could be overlooked among more
-				return refusef(codeOrder, "%d orders were made under it already", n)
+			if !first {
+				if err := c.api.reorder(t, r.OrderID); err != nil {
+					return err
+				}
 			}
 			r.Key, r.Modified, r.Status, r.Financial = c.principal.key, t.At, "initialized", "initialized"
 			rowID = c.api.newPSP(t.At)
 			row := c.api.newRow(t, kindOrder, rowID, "", nil, resource.Key{Name: "order_id", Value: r.OrderID})
 			row.Version = 0
+			if first { // nearly every order is the first of its id; one that is not comes again
+				row.First = "order_id"
+			}
 			if r.hosted() {
 				made = &r.order
 				return c.api.openSession(t, hidden, row, r)
@@ -60,6 +65,15 @@ func createOrder(c *call) (step, error) {
 			return v.created(rowID, hidden, t.Wall)
 		},
 	}, nil
+}
+
+// reorder refuses an order id under which another order cannot be made.
+func (a *API) reorder(t *engine.Tx, orderID string) error {
+	n, err := a.unused(t, orderID)
+	if err == nil && n >= reordersMax { // an order that is paid could be overlooked among more
+		return refusef(codeOrder, "%d orders were made under it already", n)
+	}
+	return err
 }
 
 // unused refuses an order id under which money was taken or promised already
@@ -118,7 +132,7 @@ func (a *API) openSession(t *engine.Tx, hidden *secrets, row resource.Row, r *re
 func (a *API) openDirect(t *engine.Tx, row resource.Row, r *request) error {
 	op, err := a.directly(t, r)
 	if err != nil {
-		return err
+		return cmp.Or(a.reorder(t, r.OrderID), err) // an id that is taken is told first
 	}
 	if len(op.rules) > 0 {
 		if err := a.claim(t, r.OrderID); err != nil {

@@ -61,6 +61,7 @@ func TestErrorCatalogue(t *testing.T) {
 		{"order id object", object{"order_id": object{}}, 1006, "Invalid transaction ID"},
 		{"order id with a control character", object{"order_id": "a\x00b"}, 1006, "Invalid transaction ID"},
 		{"order id used", object{"order_id": "paid"}, 1006, "Invalid transaction ID"},
+		{"order id used, for a card that is none", object{"order_id": "paid", "type": "direct", "gateway": "VISA", "gateway_info": object{"card_number": "1"}}, 1006, "Invalid transaction ID"},
 		{"ip address", object{"customer": customer(object{"ip_address": "300.1.1.1"})}, 1007, "Invalid IP address"},
 		{"forwarded ip", object{"customer": customer(object{"forwarded_ip": "1.1.1.1, nobody"})}, 1007, "Invalid IP address"},
 		{"description missing", object{"description": nil}, 1008, "Invalid description"},
