@@ -142,7 +142,7 @@ func (v *visit) changeAccount() error {
 		})
 	}
 	if fault.KindOf(err) == fault.Invalid && fault.CodeOf(err) != "live_account" {
-		return v.showSettings(http.StatusBadRequest, settingsPage{Error: v.wordsOf(v.r, err)})
+		return v.showSettings(http.StatusBadRequest, settingsPage{Error: v.wordsOf(v.w, v.r, err)})
 	}
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func (v *visit) refund() error {
 	form := v.r.PostForm
 	err := v.update(func(t *engine.Tx) error { return v.refundIn(t, form) })
 	if f := fault.KindOf(err); err != nil && f != fault.Internal {
-		return v.showPayment(statusOf(err), paymentPage{Error: v.wordsOf(v.r, err), Entered: form.Get("amount"), EnteredReason: form.Get("reason")})
+		return v.showPayment(statusOf(err), paymentPage{Error: v.wordsOf(v.w, v.r, err), Entered: form.Get("amount"), EnteredReason: form.Get("reason")})
 	}
 	if err != nil {
 		return err

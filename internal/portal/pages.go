@@ -93,7 +93,7 @@ type problemPage struct {
 
 // problem shows why the page that was asked for is not shown.
 func (h *handler) problem(v *visit, err error) {
-	status, words := statusOf(err), h.wordsOf(v.r, err)
+	status, words := statusOf(err), h.wordsOf(v.w, v.r, err)
 	page := problemPage{Error: words}
 	page.Title = "That did not work"
 	if status == http.StatusNotFound {

@@ -159,7 +159,7 @@ type visit struct {
 // view runs fn on a snapshot of the account's data.
 func (v *visit) view(fn func(r store.Reader, m merchant.Merchant, at time.Time) error) error {
 	return v.Engine.View(v.r.Context(), v.merchant, func(r store.Reader, m merchant.Merchant, at time.Time) error {
-		reqlog.From(v.r.Context()).Account = m.Account
+		reqlog.Of(v.w).Account = m.Account
 		return fn(r, m, at)
 	})
 }
@@ -167,7 +167,7 @@ func (v *visit) view(fn func(r store.Reader, m merchant.Merchant, at time.Time) 
 // update runs fn in a transaction of the account.
 func (v *visit) update(fn func(t *engine.Tx) error) error {
 	return v.Engine.Update(v.r.Context(), v.merchant, engine.Cause{}, func(t *engine.Tx) error {
-		reqlog.From(v.r.Context()).Account = t.Who.Account
+		reqlog.Of(v.w).Account = t.Who.Account
 		return fn(t)
 	})
 }
@@ -235,8 +235,8 @@ func statusOf(err error) int {
 }
 
 // wordsOf is what an error says to people; an outage's cause is for the log.
-func (h *handler) wordsOf(r *http.Request, err error) string {
-	reqlog.From(r.Context()).ErrorCode = fault.CodeOf(err)
+func (h *handler) wordsOf(w http.ResponseWriter, r *http.Request, err error) string {
+	reqlog.Of(w).ErrorCode = fault.CodeOf(err)
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind != fault.Internal {
 		return f.Message
 	}

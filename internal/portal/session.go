@@ -169,13 +169,13 @@ func (h *handler) showSignIn(w http.ResponseWriter, r *http.Request, status int,
 // time this takes says nothing about those there are.
 func (h *handler) signIn(w http.ResponseWriter, r *http.Request) {
 	if err := h.posted(w, r, cookieOf(r, formCookie)); err != nil {
-		h.showSignIn(w, r, statusOf(err), h.wordsOf(r, err))
+		h.showSignIn(w, r, statusOf(err), h.wordsOf(w, r, err))
 		return
 	}
 	key := strings.TrimSpace(r.PostForm.Get("key"))
 	name, id, err := h.keyOpens(r.Context(), key)
 	if err != nil {
-		h.showSignIn(w, r, statusOf(err), h.wordsOf(r, err))
+		h.showSignIn(w, r, statusOf(err), h.wordsOf(w, r, err))
 		return
 	}
 	now := h.Engine.Clock.Now().UTC().Truncate(time.Millisecond)
@@ -189,7 +189,7 @@ func (h *handler) signIn(w http.ResponseWriter, r *http.Request) {
 		h.setCookie(w, r, formCookie, "", -1)
 	}
 	if err != nil {
-		h.showSignIn(w, r, statusOf(err), h.wordsOf(r, err))
+		h.showSignIn(w, r, statusOf(err), h.wordsOf(w, r, err))
 		return
 	}
 	to := r.PostForm.Get("next")

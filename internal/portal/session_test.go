@@ -118,15 +118,24 @@ func TestRequestsAreLogged(t *testing.T) {
 	cookie := w.cookies()[0]
 	_, account := w.Control(t, bearer(w.key), "GET", "account", "")
 	for path, code := range map[string]string{"/portal/payments": "", "/portal/payments?find=x": "no_payment", "/portal/balance?from=x": "bad_period"} {
-		var record reqlog.Record
+		answer := recorded{ResponseRecorder: httptest.NewRecorder()}
 		r := httptest.NewRequest("GET", path, nil)
 		r.AddCookie(cookie)
-		w.behindTLS().ServeHTTP(httptest.NewRecorder(), r.WithContext(reqlog.With(r.Context(), &record)))
-		if record.Account != account["account"] || record.ErrorCode != code {
+		w.behindTLS().ServeHTTP(&answer, r)
+		if record := answer.record; record.Account != account["account"] || record.ErrorCode != code {
 			t.Errorf("%s: %+v", path, record)
 		}
 	}
 }
+
+// recorded is an answer and what the request log is told about it.
+type recorded struct {
+	*httptest.ResponseRecorder
+	record reqlog.Record
+}
+
+// Record implements reqlog.Recorder.
+func (r *recorded) Record() *reqlog.Record { return &r.record }
 
 // cookies are those that signing in gives.
 func (w *world) cookies() []*http.Cookie {

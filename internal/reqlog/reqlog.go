@@ -1,9 +1,7 @@
 // Package reqlog is how a dialect tells the request log what it alone knows
-// about a request. The server puts a Record into the request's context and
-// writes it down when the request has been answered.
+// about a request. The server keeps a Record beside each answer and writes it
+// down when the request has been answered.
 package reqlog
-
-import "context"
 
 // Record is filled on the way. It holds no keys and no personal data.
 type Record struct {
@@ -12,15 +10,13 @@ type Record struct {
 	ErrorCode string
 }
 
-type key struct{}
+// Recorder is implemented by the writers of answers that are recorded.
+type Recorder interface{ Record() *Record }
 
-// With returns a context that carries r.
-func With(ctx context.Context, r *Record) context.Context { return context.WithValue(ctx, key{}, r) }
-
-// From returns the context's record, or one that nobody reads.
-func From(ctx context.Context) *Record {
-	if r, ok := ctx.Value(key{}).(*Record); ok {
-		return r
+// Of returns the record of an answer, given its writer, or one that nobody reads.
+func Of(writer any) *Record {
+	if r, ok := writer.(Recorder); ok {
+		return r.Record()
 	}
 	return &Record{}
 }

@@ -255,6 +255,9 @@ type recorder struct {
 	told          reqlog.Record
 }
 
+// Record implements reqlog.Recorder.
+func (r *recorder) Record() *reqlog.Record { return &r.told }
+
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 {
@@ -281,7 +284,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := s.clock.Now()
 		rec := &recorder{ResponseWriter: w}
-		next.ServeHTTP(rec, r.WithContext(reqlog.With(r.Context(), &rec.told)))
+		next.ServeHTTP(rec, r)
 		took := clock.Since(start)
 		s.metrics.request(surface(r.URL.Path), r.Method, rec.status, took)
 		if !s.log.Enabled(r.Context(), slog.LevelInfo) {

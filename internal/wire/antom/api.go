@@ -83,6 +83,7 @@ type call struct {
 	api    *API
 	ctx    context.Context
 	client *client
+	id     string // of the request, in our records
 	name   string // path after the prefix, such as /v1/payments/pay
 	in     fields
 	abort  bool // the connection is broken off instead of answering
@@ -129,7 +130,7 @@ func signedPath(r *http.Request) string {
 // ServeHTTP implements http.Handler. Every business answer is 200, failures
 // included (antom §2.4).
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := reqlog.From(r.Context())
+	rec := reqlog.Of(w)
 	rec.RequestID = "req_" + a.engine.IDs.Random(14)
 	clientID := r.Header.Get("Client-Id")
 	body, err := io.ReadAll(io.LimitReader(r.Body, bodyMax+1))
@@ -137,7 +138,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("The body is incomplete or larger than %d bytes.", bodyMax), http.StatusRequestEntityTooLarge)
 		return
 	}
-	c := &call{api: a, ctx: r.Context()}
+	c := &call{api: a, ctx: r.Context(), id: rec.RequestID}
 	signed := signedPath(r)
 	name, sandboxPath, op, routed := a.route(r)
 	c.name = name
@@ -257,7 +258,7 @@ func (a *API) run(c *call, op operation, body []byte) (object, error) {
 	}
 	var out object
 	_, err = a.engine.Execute(c.ctx, engine.Op{
-		Merchant: c.client.merchantID, Cause: engine.Cause{RequestID: reqlog.From(c.ctx).RequestID}, Endpoint: c.name,
+		Merchant: c.client.merchantID, Cause: engine.Cause{RequestID: c.id}, Endpoint: c.name,
 		Begin: func(t *engine.Tx) error {
 			if err := c.allowed(t.Who); err != nil {
 				return err

@@ -138,7 +138,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	status, body := a.answer(c, ep, found, r)
+	status, body := a.answer(c, ep, found, r, reqlog.Of(w))
 	h.Set("Content-Type", "application/json; charset=UTF-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
@@ -157,8 +157,7 @@ func cors(h http.Header) {
 }
 
 // answer runs a request and returns its status and body.
-func (a *API) answer(c *call, ep endpoint, found bool, r *http.Request) (int, []byte) {
-	logged := reqlog.From(r.Context())
+func (a *API) answer(c *call, ep endpoint, found bool, r *http.Request, logged *reqlog.Record) (int, []byte) {
 	logged.RequestID = c.requestID
 	reply, err := a.handle(c, ep, found, r)
 	logged.Account = c.principal.account

@@ -252,7 +252,7 @@ func (a *API) refuseWatcher(w http.ResponseWriter, r *http.Request, err error) {
 	if we.status >= http.StatusInternalServerError {
 		a.log.Error("a stream could not begin", "path", r.URL.Path, "error", err)
 	}
-	reqlog.From(r.Context()).ErrorCode = fmt.Sprint(we.code)
+	reqlog.Of(w).ErrorCode = fmt.Sprint(we.code)
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(we.status)
 	_, _ = w.Write(we.envelope())

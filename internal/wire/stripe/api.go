@@ -6,7 +6,6 @@
 package stripe
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,6 +15,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +34,7 @@ const Name = "stripe"
 // bodyMax is the largest request body accepted.
 const bodyMax = 1 << 20
 
-// bodyFirst is how much room a body is given before it has come.
+// bodyFirst is how much room a body is given, at most, before any of it has come.
 const bodyFirst = 16 << 10
 
 // Config is what the dialect has to be told.
@@ -116,6 +116,7 @@ type call struct {
 	params     form.Value
 	header     http.Header // of the answer
 	values     []string    // of those headers that calls do not share
+	room       [valuesMax]string
 	requestID  string
 	key        string // idempotency key
 	expand     []string
@@ -168,8 +169,9 @@ func (a *API) serve(ep endpoint) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		c := &call{api: a, ctx: r.Context(), request: r, header: h, values: make([]string, 0, valuesMax), requestID: "req_" + a.engine.IDs.Random(14)}
-		logged := reqlog.From(r.Context())
+		c := &call{api: a, ctx: r.Context(), request: r, header: h, requestID: "req_" + a.engine.IDs.Random(14)}
+		c.values = c.room[:0]
+		logged := reqlog.Of(w)
 		logged.RequestID = c.requestID
 		c.set("Request-Id", c.requestID)
 		if r.TLS != nil {
@@ -329,7 +331,9 @@ func (a *API) admit(c *call, r *http.Request) (err error) {
 }
 
 func isMultipart(r *http.Request) bool {
-	return strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/form-data")
+	const multipart = "multipart/form-data"
+	ct := r.Header.Get("Content-Type")
+	return len(ct) >= len(multipart) && strings.EqualFold(ct[:len(multipart)], multipart)
 }
 
 // publicKeys begins the stored form of a browser's or an app's idempotency keys, a
@@ -506,23 +510,39 @@ func (c *call) readParams(r *http.Request) (form.Value, error) {
 		}
 		return form.Merge(query, body), nil
 	}
-	var b bytes.Buffer
-	b.Grow(int(min(max(r.ContentLength, 0), bodyFirst)) + bytes.MinRead)
-	if _, err := b.ReadFrom(io.LimitReader(r.Body, bodyMax+1)); err != nil {
+	b, err := readBody(r)
+	if err != nil {
 		return form.Value{}, invalid("", "", "The request body could not be read completely.")
 	}
-	if b.Len() > bodyMax {
+	if len(b) > bodyMax {
 		return form.Value{}, &wireError{status: 413, message: fmt.Sprintf("The request body is larger than %d bytes.", bodyMax)}
 	}
 	ct, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	if ct = strings.TrimSpace(strings.ToLower(ct)); b.Len() > 0 && ct == "application/json" {
+	if len(b) > 0 && strings.EqualFold(strings.TrimSpace(ct), "application/json") {
 		return form.Value{}, invalid("", "", "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you have any questions, we can help at https://support.stripe.com/.")
 	}
-	body, err := form.Parse(b.String())
+	body, err := form.Parse(string(b))
 	if err != nil {
 		return form.Value{}, err
 	}
 	return form.Merge(query, body), nil
+}
+
+// readBody reads a body, or as much of it as shows that it is too large.
+func readBody(r *http.Request) ([]byte, error) {
+	b := make([]byte, 0, min(max(r.ContentLength, 0), bodyFirst)+1)
+	for len(b) <= bodyMax {
+		b = slices.Grow(b, 1)
+		n, err := r.Body.Read(b[len(b):min(cap(b), bodyMax+1)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 func unrecognized(r *http.Request) *wireError {

@@ -72,10 +72,10 @@ func keyOf(r *http.Request, param string) (string, *wireError) {
 	scheme, rest, _ := strings.Cut(header, " ")
 	rest = strings.TrimSpace(rest)
 	key := ""
-	switch strings.ToLower(scheme) {
-	case "bearer":
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
 		key = rest
-	case "basic":
+	case strings.EqualFold(scheme, "Basic"):
 		if b, err := base64.StdEncoding.DecodeString(rest); err == nil {
 			key, _, _ = strings.Cut(string(b), ":")
 		}
