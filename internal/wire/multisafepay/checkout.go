@@ -113,7 +113,7 @@ func (v *view) methods(o *order, q url.Values) (list []gateway, all string) {
 // country is where the payer is thought to be: their address decides, or else
 // the locale. A locale that is not supported says nothing about it.
 func (o *order) country() string {
-	if c := o.Customer["country"]; c != "" {
+	if c := o.Customer.Country; c != "" {
 		return c
 	}
 	if !locales[o.Locale] {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,7 +55,7 @@ func BenchmarkCreate(b *testing.B) {
 				serve()
 			}
 			st := s.Store.(*sqlite.Store)
-			before, written := st.Stats(), bytesWritten(b)
+			before, written, spent := st.Stats(), bytesWritten(b), cpu(b)
 			b.SetParallelism(8)
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -65,11 +66,22 @@ func BenchmarkCreate(b *testing.B) {
 			})
 			b.StopTimer()
 			after, n := st.Stats(), float64(b.N)
+			b.ReportMetric(float64((cpu(b)-spent).Nanoseconds())/1000/n, "CPU-µs/op")
 			b.ReportMetric(float64(after.Statements-before.Statements)/n, "statements/op")
 			b.ReportMetric(float64(after.Commits-before.Commits)/n, "commits/op")
 			b.ReportMetric(float64(bytesWritten(b)-written)/n, "written-B/op")
 		})
 	}
+}
+
+// cpu is the processor time the process has taken so far.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // bytesWritten is what the process has written to files so far.

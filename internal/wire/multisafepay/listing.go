@@ -226,7 +226,7 @@ func (v *view) transaction(row resource.Row) (listed, error) {
 	_, site := idNumbers(v.merchant)
 	out := value.Object{
 		"amount": tx.Amount, "completed": nil, "created": stamp(row.Created), "currency": tx.Currency,
-		"customer":     value.Object{"email": nullable(o.Email), "first_name": nullable(o.Customer["first_name"]), "iban": nullable(tx.Account), "last_name": nullable(o.Customer["last_name"])},
+		"customer":     value.Object{"email": nullable(o.Email), "first_name": nullable(o.Customer.FirstName), "iban": nullable(tx.Account), "last_name": nullable(o.Customer.LastName)},
 		"debit_credit": "C", "description": tx.Description, "invoice_id": nullable(o.Shipment["invoice_id"]), "order_id": tx.OrderID,
 		"payment_method": tx.Gateway, "site_id": site, "transaction_id": number(row.ID), "type": tx.Type, "updated": stamp(tx.Modified),
 		"var1": nullable(tx.Vars[0]), "var2": nullable(tx.Vars[1]), "var3": nullable(tx.Vars[2]),

@@ -33,7 +33,7 @@ func (a *API) Sale(r store.Reader, p payment.Payment) (engine.Sale, error) {
 	s := engine.Sale{ID: o.OrderID, Description: o.Description}
 	for _, d := range []engine.Detail{
 		{Label: "Transaction", Value: p.Owner}, {Label: "Gateway", Value: tx.Gateway}, {Label: "Reference", Value: o.Reference},
-		{Label: "Customer", Value: strings.TrimSpace(o.Customer["first_name"] + " " + o.Customer["last_name"])}, {Label: "Email", Value: o.Email},
+		{Label: "Customer", Value: strings.TrimSpace(o.Customer.FirstName + " " + o.Customer.LastName)}, {Label: "Email", Value: o.Email},
 		{Label: "var1", Value: o.Vars[0]}, {Label: "var2", Value: o.Vars[1]}, {Label: "var3", Value: o.Vars[2]},
 	} {
 		if d.Value != "" {

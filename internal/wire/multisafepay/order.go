@@ -1,9 +1,7 @@
 package multisafepay
 
 import (
-	"fmt"
 	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,31 +54,31 @@ const (
 // order is the body of an order's row: what the merchant sent, as far as it is
 // used or comes back, and what happened to the session.
 type order struct {
-	OrderID     string            `json:"order_id"`
-	Type        string            `json:"type"`
-	Gateway     string            `json:"gateway,omitempty"`
-	Currency    money.Currency    `json:"currency"`
-	Amount      int64             `json:"amount"`
-	Description string            `json:"description"`
-	Items       string            `json:"items,omitempty"` // HTML, never shown as such
-	Locale      string            `json:"locale,omitempty"`
-	Customer    map[string]string `json:"customer,omitempty"` // what comes back, by its name in answers
-	Reference   string            `json:"reference,omitempty"`
-	Email       string            `json:"email,omitempty"`
-	Options     options           `json:"options"`
-	Cart        []any             `json:"cart,omitempty"`
-	Checkout    map[string]any    `json:"checkout,omitempty"`
-	Totals      *totals           `json:"totals,omitempty"`
-	Vars        [3]string         `json:"vars"`
-	Custom      [3]string         `json:"custom"`
-	Manual      bool              `json:"manual,omitempty"` // authorise only
-	Model       string            `json:"model,omitempty"`  // recurring model
-	Splits      []split           `json:"splits,omitempty"`
-	Of          string            `json:"of,omitempty"` // id of the order's row of which this one is a part, or goes back from
-	Key         string            `json:"key"`          // signs notifications
-	Session     string            `json:"session,omitempty"`
-	Until       time.Time         `json:"until,omitzero"` // when the session ends
-	QR          int               `json:"qr,omitempty"`   // pixels of its QR code; 0 if it has none
+	OrderID     string         `json:"order_id"`
+	Type        string         `json:"type"`
+	Gateway     string         `json:"gateway,omitempty"`
+	Currency    money.Currency `json:"currency"`
+	Amount      int64          `json:"amount"`
+	Description string         `json:"description"`
+	Items       string         `json:"items,omitempty"` // HTML, never shown as such
+	Locale      string         `json:"locale,omitempty"`
+	Customer    person         `json:"customer,omitzero"` // what comes back of them
+	Reference   string         `json:"reference,omitempty"`
+	Email       string         `json:"email,omitempty"`
+	Options     options        `json:"options"`
+	Cart        []any          `json:"cart,omitempty"`
+	Checkout    map[string]any `json:"checkout,omitempty"`
+	Totals      *totals        `json:"totals,omitempty"`
+	Vars        [3]string      `json:"vars"`
+	Custom      [3]string      `json:"custom"`
+	Manual      bool           `json:"manual,omitempty"` // authorise only
+	Model       string         `json:"model,omitempty"`  // recurring model
+	Splits      []split        `json:"splits,omitempty"`
+	Of          string         `json:"of,omitempty"` // id of the order's row of which this one is a part, or goes back from
+	Key         string         `json:"key"`          // signs notifications
+	Session     string         `json:"session,omitempty"`
+	Until       time.Time      `json:"until,omitzero"` // when the session ends
+	QR          int            `json:"qr,omitempty"`   // pixels of its QR code; 0 if it has none
 
 	Current   string            `json:"current,omitempty"` // PSP id of the current transaction
 	Started   int               `json:"started,omitempty"` // transactions begun
@@ -122,10 +120,11 @@ type request struct {
 // first that is wrong.
 func decodeOrder(v value.Value, m merchant.Merchant) (*request, error) {
 	r := &request{}
-	for _, step := range []func(v value.Value, m merchant.Merchant) error{
-		r.readID, r.readAmount, r.readDescription, r.readType, r.readGateway, r.readCapture, r.readLifetime, r.readOptions, r.readCustomer, r.readVariables, r.readRecurring, r.readCart,
+	for _, step := range [...]func(r *request, v value.Value, m merchant.Merchant) error{
+		(*request).readID, (*request).readAmount, (*request).readDescription, (*request).readType, (*request).readGateway, (*request).readCapture,
+		(*request).readLifetime, (*request).readOptions, (*request).readCustomer, (*request).readVariables, (*request).readRecurring, (*request).readCart,
 	} {
-		if err := step(v, m); err != nil {
+		if err := step(r, v, m); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +161,12 @@ func (r *request) readAmount(v value.Value, m merchant.Merchant) error {
 var tags = regexp.MustCompile(`<[^<>]*>`)
 
 // plain strips markup, which descriptions cannot have (reference §3.2).
-func plain(s string) string { return strings.TrimSpace(tags.ReplaceAllString(s, "")) }
+func plain(s string) string {
+	if strings.IndexByte(s, '<') >= 0 {
+		s = tags.ReplaceAllString(s, "")
+	}
+	return strings.TrimSpace(s)
+}
 
 func (r *request) readDescription(v value.Value, _ merchant.Merchant) error {
 	s, ok := v.Get("description").Text()
@@ -349,9 +353,7 @@ func (r *request) readOptions(v value.Value, m merchant.Merchant) error {
 // validURL accepts what reference §3.3 does in practice: any absolute address of
 // the web.
 func validURL(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && len(s) <= urlMax && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && !strings.ContainsFunc(s, unicode.IsControl) &&
-		safehttp.CheckURL(safehttp.Policy{AllowPrivate: true, AllowPlain: true}, s) == nil
+	return len(s) <= urlMax && !strings.ContainsFunc(s, unicode.IsControl) && safehttp.CheckURL(safehttp.Policy{AllowPrivate: true, AllowPlain: true}, s) == nil
 }
 
 var documentedURL = regexp.MustCompile(`^https://[0-9A-Za-z._/-]{1,142}$`)
@@ -359,16 +361,46 @@ var documentedURL = regexp.MustCompile(`^https://[0-9A-Za-z._/-]{1,142}$`)
 // strictURL applies the limits that are documented (reference §3.3).
 func strictURL(s string) bool { return documentedURL.MatchString(s) }
 
-// echoed are the members of customer that come back, with the names they get
-// (reference §3.4, §3.10). Names after the first are other spellings.
+// person is what comes back of a customer, under the names it has in answers
+// (reference §3.4, §3.10).
+type person struct {
+	Address1    string `json:"address1,omitempty"`
+	Address2    string `json:"address2,omitempty"`
+	City        string `json:"city,omitempty"`
+	Company     string `json:"company_name,omitempty"`
+	Country     string `json:"country,omitempty"`
+	CountryName string `json:"country_name,omitempty"`
+	Email       string `json:"email,omitempty"`
+	FirstName   string `json:"first_name,omitempty"`
+	HouseNumber string `json:"house_number,omitempty"`
+	LastName    string `json:"last_name,omitempty"`
+	Locale      string `json:"locale,omitempty"`
+	Phone       string `json:"phone1,omitempty"`
+	State       string `json:"state,omitempty"`
+	ZipCode     string `json:"zip_code,omitempty"`
+}
+
+// echoed are the members of a person, in the order in which they are checked, with
+// their names in answers and in requests, which may have several spellings.
 var echoed = []struct {
-	to   string
+	name string
 	from []string
+	of   func(p *person) *string
 }{
-	{"first_name", []string{"first_name", "firstname"}}, {"last_name", []string{"last_name", "lastname"}}, {"address1", []string{"address1"}},
-	{"address2", []string{"address2"}}, {"house_number", []string{"house_number"}}, {"zip_code", []string{"zip_code"}}, {"city", []string{"city"}},
-	{"state", []string{"state"}}, {"country", []string{"country"}}, {"phone1", []string{"phone"}}, {"email", []string{"email"}}, {"locale", []string{"locale"}},
-	{"company_name", []string{"company_name"}},
+	{"first_name", []string{"first_name", "firstname"}, func(p *person) *string { return &p.FirstName }},
+	{"last_name", []string{"last_name", "lastname"}, func(p *person) *string { return &p.LastName }},
+	{"address1", []string{"address1"}, func(p *person) *string { return &p.Address1 }},
+	{"address2", []string{"address2"}, func(p *person) *string { return &p.Address2 }},
+	{"house_number", []string{"house_number"}, func(p *person) *string { return &p.HouseNumber }},
+	{"zip_code", []string{"zip_code"}, func(p *person) *string { return &p.ZipCode }},
+	{"city", []string{"city"}, func(p *person) *string { return &p.City }},
+	{"state", []string{"state"}, func(p *person) *string { return &p.State }},
+	{"country", []string{"country"}, func(p *person) *string { return &p.Country }},
+	{"phone1", []string{"phone"}, func(p *person) *string { return &p.Phone }},
+	{"email", []string{"email"}, func(p *person) *string { return &p.Email }},
+	{"locale", []string{"locale"}, func(p *person) *string { return &p.Locale }},
+	{"company_name", []string{"company_name"}, func(p *person) *string { return &p.Company }},
+	{"country_name", nil, func(p *person) *string { return &p.CountryName }}, // ours
 }
 
 func (r *request) readCustomer(v value.Value, _ merchant.Merchant) error {
@@ -385,7 +417,7 @@ func (r *request) readCustomer(v value.Value, _ merchant.Merchant) error {
 	if r.Customer, err = readPerson("customer", c); err != nil {
 		return err
 	}
-	r.Locale, r.Email = r.Customer["locale"], r.Customer["email"]
+	r.Locale, r.Email = r.Customer.Locale, r.Customer.Email
 	if r.Reference, err = short("customer.reference", c.Get("reference")); err != nil {
 		return err
 	}
@@ -398,7 +430,7 @@ func (r *request) readCustomer(v value.Value, _ merchant.Merchant) error {
 	}
 	// Whoever lets payers pay later accepts only those of its countries; at a bank
 	// or wallet it is the payer's account that counts, not their address.
-	if r.gateway.Kind == later && !r.gateway.rules().OfferedIn(r.Customer["country"]) {
+	if r.gateway.Kind == later && !r.gateway.rules().OfferedIn(r.Customer.Country) {
 		return refuse(codeGateway)
 	}
 	for _, name := range []string{"gender", "birthday", "referrer", "user_agent"} {
@@ -410,25 +442,24 @@ func (r *request) readCustomer(v value.Value, _ merchant.Merchant) error {
 }
 
 // readPerson reads what comes back of a customer or a delivery.
-func readPerson(name string, v value.Value) (map[string]string, error) {
-	out := map[string]string{}
+func readPerson(name string, v value.Value) (p person, err error) {
 	for _, e := range echoed {
-		s, err := short(name+"."+e.from[0], v.First(e.from...))
-		if err != nil {
-			return nil, err
+		member := v.First(e.from...)
+		if !member.Present() {
+			continue
 		}
-		if s != "" {
-			out[e.to] = s
+		if *e.of(&p), err = short(name+"."+e.from[0], member); err != nil {
+			return p, err
 		}
 	}
-	if code := strings.ToUpper(out["country"]); code != "" {
+	if code := strings.ToUpper(p.Country); code != "" {
 		full, ok := countries[code]
 		if !ok {
-			return nil, refuse(codeCountry)
+			return p, refuse(codeCountry)
 		}
-		out["country"], out["country_name"] = code, full
+		p.Country, p.CountryName = code, full
 	}
-	return out, nil
+	return p, nil
 }
 
 // short reads a text of ordinary length.
@@ -461,13 +492,13 @@ func validIP(s string) bool {
 
 func (r *request) readVariables(v value.Value, _ merchant.Merchant) error {
 	custom := v.Get("custom_info")
-	for i := range 3 {
-		s, ok := v.Get(fmt.Sprintf("var%d", i+1)).Text()
+	for i, name := range [...][2]string{{"var1", "custom_1"}, {"var2", "custom_2"}, {"var3", "custom_3"}} {
+		s, ok := v.Get(name[0]).Text()
 		if !ok || utf8.RuneCountInString(s) > variableMax {
 			return refuse(codeVariable)
 		}
 		r.Vars[i] = s
-		if s, ok = custom.Get(fmt.Sprintf("custom_%d", i+1)).Text(); !ok || utf8.RuneCountInString(s) > variableMax {
+		if s, ok = custom.Get(name[1]).Text(); !ok || utf8.RuneCountInString(s) > variableMax {
 			return refuse(codeVariable)
 		}
 		r.Custom[i] = s

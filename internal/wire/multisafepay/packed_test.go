@@ -56,3 +56,20 @@ func TestStoredOrders(t *testing.T) {
 		}
 	}
 }
+
+// TestStoredPersons: a person is kept as former versions kept one, member by member.
+func TestStoredPersons(t *testing.T) {
+	t.Parallel()
+	var p person
+	names := map[string]string{}
+	for _, e := range echoed {
+		*e.of(&p) = "<" + e.name + ">"
+		names[e.name] = "<" + e.name + ">"
+	}
+	if got, want := string(resource.Encode(p)), string(resource.Encode(names)); got != want || reflect.TypeFor[person]().NumField() != len(names) {
+		t.Errorf("kept as %s, formerly %s", got, want)
+	}
+	if text := string(resource.Encode(order{})); strings.Contains(text, "customer") {
+		t.Errorf("nobody is kept: %s", text)
+	}
+}

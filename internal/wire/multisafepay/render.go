@@ -63,8 +63,10 @@ func yesNo(b bool) string {
 // customer is what comes back of it.
 func (o *order) customer() value.Object {
 	out := value.Object{}
-	for name, s := range o.Customer {
-		out[name] = s
+	for _, e := range echoed {
+		if s := *e.of(&o.Customer); s != "" {
+			out[e.name] = s
+		}
 	}
 	return out
 }

@@ -53,14 +53,15 @@ func Issue(secret []byte, session string, until time.Time) string {
 	if err != nil {
 		panic(err) // numbers and texts
 	}
-	signed := head + "." + encoding.EncodeToString(payload)
-	return signed + "." + mac(secret, signed)
+	ticket := make([]byte, 0, len(head)+len(".")+encoding.EncodedLen(len(payload))+len(".")+encoding.EncodedLen(sha256.Size))
+	return string(sign(secret, encoding.AppendEncode(append(append(ticket, head...), '.'), payload)))
 }
 
-func mac(secret []byte, signed string) string {
+// sign appends the last part of a ticket.
+func sign(secret, ticket []byte) []byte {
 	h := hmac.New(sha256.New, secret)
-	h.Write([]byte(signed))
-	return encoding.EncodeToString(h.Sum(nil))
+	h.Write(ticket)
+	return encoding.AppendEncode(append(ticket, '.'), h.Sum(nil))
 }
 
 // Parse returns the session that a ticket is for and until when it is good. The
@@ -70,7 +71,7 @@ func Parse(secret []byte, ticket string, at time.Time) (session string, until ti
 		return "", time.Time{}, ErrInvalid
 	}
 	cut := strings.LastIndexByte(ticket, '.')
-	if cut < 0 || !hmac.Equal([]byte(ticket[cut+1:]), []byte(mac(secret, ticket[:cut]))) {
+	if cut < 0 || !hmac.Equal([]byte(ticket), sign(secret, []byte(ticket[:cut]))) {
 		return "", time.Time{}, ErrInvalid
 	}
 	first, second, ok := strings.Cut(ticket[:cut], ".")

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -192,11 +191,24 @@ func decimal(s string) bool {
 
 // Int returns a whole number that fits 64 bits.
 func (v Value) Int() (int64, bool) {
+	if n, ok := v.count(); ok {
+		return n, true
+	}
 	r, ok := v.Decimal()
 	if !ok || !r.IsInt() || !r.Num().IsInt64() {
 		return 0, false
 	}
 	return r.Num().Int64(), true
+}
+
+// count is Int of what numbers nearly always are: digits alone.
+func (v Value) count() (int64, bool) {
+	s, _ := v.Text()
+	if s == "" || s[0] == '0' || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
 }
 
 // Bool returns a boolean, which may be written as a string or as 0 and 1.
@@ -272,7 +284,12 @@ func appendValue(b []byte, v any) []byte {
 
 func appendObject(b []byte, o map[string]any) []byte {
 	b = append(b, '{')
-	for i, k := range slices.Sorted(maps.Keys(o)) {
+	keys := make([]string, 0, 32) // more than an order has
+	for k := range o {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for i, k := range keys {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -294,18 +311,26 @@ func appendList[T any](b []byte, l []T) []byte {
 }
 
 // short are the escapes of JSON that have a letter.
-var short = map[rune]byte{'"': '"', '\\': '\\', '\b': 'b', '\f': 'f', '\n': 'n', '\r': 'r', '\t': 't'}
+var short = [utf8.RuneSelf]byte{'"': '"', '\\': '\\', '\b': 'b', '\f': 'f', '\n': 'n', '\r': 'r', '\t': 't'}
 
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	for _, r := range s { // bytes that are not UTF-8 become U+FFFD
-		switch c, ok := short[r]; {
-		case ok:
-			b = append(b, '\\', c)
-		case r < ' ':
-			b = fmt.Appendf(b, `\u%04x`, r)
-		default:
+	for s != "" {
+		n := 0 // bytes that stand for themselves
+		for n < len(s) && s[n] >= ' ' && s[n] < utf8.RuneSelf && short[s[n]] == 0 {
+			n++
+		}
+		if b, s = append(b, s[:n]...), s[n:]; s == "" {
+			break
+		}
+		r, size := utf8.DecodeRuneInString(s) // bytes that are not UTF-8 become U+FFFD
+		switch s = s[size:]; {
+		case r >= utf8.RuneSelf:
 			b = utf8.AppendRune(b, r)
+		case short[r] != 0:
+			b = append(b, '\\', short[r])
+		default:
+			b = fmt.Appendf(b, `\u%04x`, r)
 		}
 	}
 	return append(b, '"')

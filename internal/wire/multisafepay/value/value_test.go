@@ -37,6 +37,7 @@ func TestEncode(t *testing.T) {
 		{"\t\n\r\b\f\"\\", `"\t\n\r\b\f\"\\"`},
 		{"\x01\x1f", `"\u0001\u001f"`},
 		{"\xff", "\"\ufffd\""},
+		{"a\xffé\"\xe8\x8c", "\"a\ufffdé\\\"\ufffd\ufffd\""},
 		{[]Object{}, `[]`},
 		{[]string{"a"}, `["a"]`},
 		{map[string]any{}, `{}`},
