@@ -564,13 +564,13 @@ func firstOf(a, b string) string {
 // view runs fn on a snapshot of the caller's data.
 func (c *call) view(fn func(v *view) error) error {
 	return c.api.engine.View(c.ctx, c.principal.merchantID, func(r store.Reader, m merchant.Merchant, at time.Time) error {
-		return fn(&view{Reader: r, api: c.api, merchant: m, at: at, asked: &c.timely, version: c.version, public: c.principal.public})
+		return fn(&view{Reader: r, api: c.api, merchant: &m, at: at, asked: &c.timely, version: c.version, public: c.principal.public})
 	})
 }
 
 // in gives a transaction the same face as a snapshot.
 func (c *call) in(t *engine.Tx) *view {
-	return &view{Reader: t, api: c.api, merchant: t.Who, at: t.At, version: c.version, public: c.principal.public}
+	return &view{Reader: t, api: c.api, merchant: &t.Who, at: t.At, version: c.version, public: c.principal.public}
 }
 
 // view is what renderers need: data, the merchant, its time, and the version to
@@ -578,7 +578,7 @@ func (c *call) in(t *engine.Tx) *view {
 type view struct {
 	store.Reader
 	api      *API
-	merchant merchant.Merchant
+	merchant *merchant.Merchant
 	at       time.Time
 	asked    *bool // set when the time was asked for
 	version  string

@@ -25,7 +25,7 @@ const (
 var weekdays = []string{"monday", "tuesday", "wednesday", "thursday", "friday"}
 
 func retrieveBalanceSettings(c *call) (obj, error) {
-	return c.single(func(v *view) (obj, error) { return balanceSettings(v.merchant), nil })
+	return c.single(func(v *view) (obj, error) { return balanceSettings(*v.merchant), nil })
 }
 
 func balanceSettings(m merchant.Merchant) obj {
@@ -96,7 +96,7 @@ func updateBalanceSettings(c *call) (step, error) {
 				return translate(err).kept()
 			}
 			return c.api.emit(t, message{typ: "balance_settings.updated", render: func(v *view) (obj, obj, error) {
-				o := balanceSettings(v.merchant)
+				o := balanceSettings(*v.merchant)
 				return o, v.changed(balanceSettings(was), o), nil
 			}})
 		},

@@ -76,7 +76,7 @@ func (v *view) renderCharge(row resource.Row, now *payment.Payment) (obj, error)
 	}
 	var receipt any
 	if captured {
-		receipt = v.api.config.BaseURL + "/pay/receipts/" + engine.ReceiptToken(v.merchant, *p)
+		receipt = v.api.config.BaseURL + "/pay/receipts/" + engine.ReceiptToken(*v.merchant, *p)
 	}
 	switch {
 	case paid:

@@ -101,7 +101,7 @@ func (a *API) emit(t *engine.Tx, m message) error {
 		}
 		e := rendition{typ: eventName(version, m.typ), version: version, requestID: t.Cause.RequestID, key: t.Cause.IdempotencyKey}
 		var err error
-		if e.object, e.previous, err = m.render(&view{Reader: t, api: a, merchant: t.Who, at: t.At, version: version}); err != nil {
+		if e.object, e.previous, err = m.render(&view{Reader: t, api: a, merchant: &t.Who, at: t.At, version: version}); err != nil {
 			return e, err
 		}
 		older(version, e.object)

@@ -211,7 +211,7 @@ func (v *view) renderFileLink(row resource.Row) (obj, error) {
 		o["expires_at"] = b.Expires.Unix()
 	}
 	if !b.expired(v.now()) {
-		o["url"] = v.api.config.BaseURL + LinksPath + linkToken(v.merchant, row.ID, b.Secret)
+		o["url"] = v.api.config.BaseURL + LinksPath + linkToken(*v.merchant, row.ID, b.Secret)
 	}
 	return o, nil
 }

@@ -344,7 +344,7 @@ func (l *listener) news(ctx context.Context) (batch []happened, err error) {
 		if err != nil {
 			return err
 		}
-		v := &view{Reader: r, api: l.api, merchant: m, at: at}
+		v := &view{Reader: r, api: l.api, merchant: &m, at: at}
 		for _, again := range b.Again {
 			row, err := r.Resource(kindEvent, again)
 			if errors.Is(err, store.ErrNotFound) {

@@ -407,10 +407,10 @@ func address(v form.Value, name string, stored map[string]string) (map[string]st
 }
 
 func renderAddress(a map[string]string) any {
-	if a == nil {
+	if len(a) == 0 {
 		return nil
 	}
-	o := obj{}
+	o := make(obj, len(addressMembers))
 	for _, k := range addressMembers {
 		o[k] = nullable(a[k])
 	}

@@ -227,7 +227,7 @@ func (b intentBody) keys() []resource.Key {
 
 // write stores what was changed in the body.
 func (i *intent) write(t *engine.Tx) error {
-	i.row.Body = encodeBody(i.body)
+	i.row.Body = encodeBody(&i.body)
 	put := t.UpdateResource
 	keys := i.body.keys()
 	if !slices.Equal(keys, i.row.Keys) {

@@ -28,7 +28,7 @@ func createIntent(c *call) (step, error) {
 		begin: func(t *engine.Tx) error {
 			id := t.NewID("pi_")
 			t.Subject = id
-			i := intent{body: b}
+			i := &intent{body: *b}
 			var err error
 			if err := c.checkIntent(t, &i.body); err != nil {
 				return err
@@ -37,7 +37,7 @@ func createIntent(c *call) (step, error) {
 			if i.body.PaymentMethod, err = c.chosenMethod(t, i.body.Customer); err != nil {
 				return err
 			}
-			i.row = newRow(t, kindIntent, id, "", encodeBody(i.body), i.body.keys()...)
+			i.row = newRow(t, kindIntent, id, "", encodeBody(&i.body), i.body.keys()...)
 			if err := t.InsertResource(i.row); err != nil {
 				return err
 			}
@@ -48,7 +48,7 @@ func createIntent(c *call) (step, error) {
 			if err := c.api.intentEvent(t, "payment_intent.created", id); err != nil {
 				return err
 			}
-			return notMade(c.confirm(t, i))
+			return notMade(c.confirm(t, *i))
 		},
 		finish: func(t *engine.Tx) (obj, error) {
 			if confirm {
@@ -73,15 +73,16 @@ func notMade(err error) error {
 
 // created tells of an intent that was made and returns how the caller sees it,
 // rendered once if the event is in the caller's version.
-func (c *call) created(t *engine.Tx, i intent) (shown obj, err error) {
-	if shown, err = c.in(t).renderIntent(i); err != nil {
+func (c *call) created(t *engine.Tx, i *intent) (obj, error) {
+	shown, err := c.in(t).renderIntent(*i)
+	if err != nil {
 		return nil, err
 	}
 	return shown, c.api.emit(t, message{typ: "payment_intent.created", render: func(v *view) (obj, obj, error) {
 		if v.version == c.version && since(v.version, differences[0].from) {
 			return shown, nil, nil // nothing in it is reshaped
 		}
-		o, err := v.renderIntent(i)
+		o, err := v.renderIntent(*i)
 		return o, nil, err
 	}})
 }

@@ -41,7 +41,8 @@ var (
 const intentMaximum = 99_999_999
 
 // newIntent decodes a creation.
-func (c *call) newIntent() (b intentBody, err error) {
+func (c *call) newIntent() (b *intentBody, err error) {
+	b = &intentBody{}
 	if b.Amount, err = intentAmount(c.params.Get("amount")); err != nil {
 		return b, err
 	}

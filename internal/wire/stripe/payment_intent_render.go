@@ -134,7 +134,7 @@ func (v *view) nextAction(i intent, status string) any {
 	if status != needsAction {
 		return nil
 	}
-	page := v.api.config.BaseURL + "/pay/" + engine.Token(v.merchant, *i.payment)
+	page := v.api.config.BaseURL + "/pay/" + engine.Token(*v.merchant, *i.payment)
 	switch {
 	case i.payment.Method == "alipay":
 		return obj{"type": "alipay_handle_redirect", "alipay_handle_redirect": obj{"native_data": nil, "native_url": nil, "return_url": nullable(i.body.ReturnURL), "url": page}}

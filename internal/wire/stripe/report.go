@@ -325,7 +325,7 @@ func (a *API) RunReport(ctx context.Context, j store.Job) error {
 		if err != nil {
 			return err
 		}
-		data, err = writeReport(&view{Reader: r, api: a, merchant: m, at: at, version: versions[len(versions)-1]}, b)
+		data, err = writeReport(&view{Reader: r, api: a, merchant: &m, at: at, version: versions[len(versions)-1]}, b)
 		if errors.Is(err, errReportLarge) {
 			failure, err = fmt.Sprintf(reportTooLarge, a.reportMax), nil
 		}

@@ -54,6 +54,9 @@ var searchCustomers = searchable{
 
 // byMetadata are keys by which a search finds rows with their metadata.
 func byMetadata(md map[string]string) (keys []resource.Key) {
+	if len(md) == 0 {
+		return nil
+	}
 	for _, k := range slices.Sorted(maps.Keys(md)) {
 		keys = append(keys, resource.Key{Name: "metadata." + k, Value: search.Fold(md[k])})
 	}

@@ -71,7 +71,7 @@ func (v *view) setupAction(s setup, status string) any {
 	if status != needsAction {
 		return nil
 	}
-	page := v.api.config.BaseURL + "/pay/agreements/" + engine.AgreementToken(v.merchant, *s.agreement)
+	page := v.api.config.BaseURL + "/pay/agreements/" + engine.AgreementToken(*v.merchant, *s.agreement)
 	if s.agreement.Method == "card" && s.body.BySDK {
 		return obj{"type": "use_stripe_sdk", "use_stripe_sdk": obj{"type": "three_d_secure_redirect", "stripe_js": page}}
 	}

@@ -96,7 +96,7 @@ func createSource(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	body := sourceBody{}
+	body := &sourceBody{}
 	if body.ReturnURL, err = redirectURL(c.params.Get("redirect")); err != nil {
 		return step{}, err
 	}
@@ -110,13 +110,12 @@ func createSource(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
+	var shown obj
 	return step{
 		begin: func(t *engine.Tx) error {
-			m := t.Who.Profile
-			for _, off := range m.MethodsOff {
-				if off == typ {
-					return invalid("payment_method_unactivated", "type", "The payment method type \"%s\" is not activated on this account.", typ)
-				}
+			m := &t.Who.Profile
+			if slices.Contains(m.MethodsOff, typ) {
+				return invalid("payment_method_unactivated", "type", "The payment method type \"%s\" is not activated on this account.", typ)
 			}
 			if !rules.Allows(cur, m.Country, m.DefaultCurrency, m.ExtraCurrencies) {
 				return invalid("invalid_currency", "", "Invalid currency: %s. The payment method `%s` does not support this currency in your region.", cur.Lower(), typ)
@@ -124,22 +123,31 @@ func createSource(c *call) (step, error) {
 			if least := rules.MinimumFor(cur); amount < least {
 				return tooSmall(money.Of(least, cur))
 			}
+			b, row := *body, resource.Row{}
 			rowID := t.NewID("src_")
 			t.Subject = rowID
 			p, err := t.Start(payment.Payment{
 				Front: Name, Kind: kindSource, Owner: rowID, Product: method.SingleUseSource, Method: typ,
 				Amount: money.Of(amount, cur), Descriptor: body.Descriptor, Script: script,
 			}, func(p *payment.Payment) error {
-				b := body
 				b.ClientSecret = "src_client_secret_" + t.Random(24)
-				return t.InsertResource(newRow(t, kindSource, rowID, p.ID, encodeBody(b)))
+				row = newRow(t, kindSource, rowID, p.ID, encodeBody(&b))
+				return t.InsertResource(row)
 			})
 			if err == nil && p.State() == payment.Declined {
 				err = fault.New(fault.Internal, "processing_error", "The wallet could not start the payment.")
 			}
+			if shown = nil; err == nil && !t.Announces(p) {
+				shown = c.in(t).sourceOf(row, &b, p, c.principal.public) // the rail has answered
+			}
 			return err
 		},
-		finish: func(t *engine.Tx) (obj, error) { return c.in(t).source(t.Subject, c.principal.public) },
+		finish: func(t *engine.Tx) (obj, error) {
+			if shown != nil {
+				return shown, nil
+			}
+			return c.in(t).source(t.Subject, c.principal.public)
+		},
 	}, nil
 }
 

@@ -67,6 +67,11 @@ func (v *view) renderSource(row resource.Row, p *payment.Payment, public bool) (
 	if err != nil {
 		return nil, err
 	}
+	return v.sourceOf(row, &b, p, public), nil
+}
+
+// sourceOf renders a source whose row has been decoded.
+func (v *view) sourceOf(row resource.Row, b *sourceBody, p *payment.Payment, public bool) obj {
 	status, failure := redirectStatus(p)
 	o := obj{
 		"id": row.ID, "object": "source",
@@ -77,7 +82,7 @@ func (v *view) renderSource(row resource.Row, p *payment.Payment, public bool) (
 			"address": renderAddress(b.Owner.Address), "email": nullable(b.Owner.Email), "name": nullable(b.Owner.Name), "phone": nullable(b.Owner.Phone),
 			"verified_address": nil, "verified_email": nil, "verified_name": nil, "verified_phone": nil,
 		},
-		"redirect":             obj{"failure_reason": failure, "return_url": b.ReturnURL, "status": status, "url": v.api.config.BaseURL + "/pay/" + engine.Token(v.merchant, *p)},
+		"redirect":             obj{"failure_reason": failure, "return_url": b.ReturnURL, "status": status, "url": v.api.config.BaseURL + "/pay/" + engine.Token(*v.merchant, *p)},
 		"statement_descriptor": nullable(b.Descriptor), "status": sourceStatus(p), "type": p.Method, "usage": "single_use",
 	}
 	if since(v.version, versionRecentMembers) {
@@ -89,5 +94,5 @@ func (v *view) renderSource(row resource.Row, p *payment.Payment, public bool) (
 	if !public {
 		o["metadata"] = b.Metadata
 	}
-	return o, nil
+	return o
 }
