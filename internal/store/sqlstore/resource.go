@@ -274,11 +274,13 @@ func (t *Tx) InsertResource(r resource.Row) error {
 	return t.insertKeys(r, left)
 }
 
-// insertFirstKey inserts a key that no other row has.
+// insertFirstKey inserts a key that no other row has: beside one that has, it would
+// stand in that one's place, where it is not inserted. (SQLite copies what it selects
+// from the table it inserts into, which costs more than the rest of the statement.)
 func (t *Tx) insertFirstKey(r resource.Row, k resource.Key) error {
-	return t.execOne(`insert into resource_key (merchant, kind, name, value, sort) select cast($1 as bigint), $2, $4, $5, $3
-where not exists (select 1 from resource_key where merchant = $1 and kind = $2 and name = $4 and value = $5)`,
-		t.merchant, r.Kind, r.Sort, k.Name, k.Value)
+	return t.execOne(`insert into resource_key (merchant, kind, name, value, sort) values ($1, $2, $4, $5, coalesce(
+	(select k.sort from resource_key k where k.merchant = $1 and k.kind = $2 and k.name = $4 and k.value = $5 limit 1), $3))
+on conflict (merchant, kind, name, value, sort) do nothing`, t.merchant, r.Kind, r.Sort, k.Name, k.Value)
 }
 
 // keysAtOnce is how many keys go into one statement.

@@ -67,17 +67,17 @@ var ErrSyntax = errors.New("value: not a JSON object")
 func Parse(b []byte) (Value, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
-	var o map[string]any
-	if err := dec.Decode(&o); err != nil || o == nil {
+	var v any // which is read with less ado than a map
+	if err := dec.Decode(&v); err != nil {
 		return Value{}, ErrSyntax
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Value{}, ErrSyntax
 	}
-	if !shallow(o, depthMax) {
+	if _, ok := v.(map[string]any); !ok || !shallow(v, depthMax) {
 		return Value{}, ErrSyntax
 	}
-	return Value{o}, nil
+	return Value{v}, nil
 }
 
 func shallow(v any, left int) bool {
