@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -202,7 +203,7 @@ func empty(t *testing.T) *world {
 	}
 	w.AddFront(w.front)
 	w.runner = &job.Runner{Store: db, Clock: c, Log: log, Wake: w.Wake(), Handlers: map[string]job.Handler{}}
-	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle} {
+	for _, kind := range []string{engine.JobExpire, engine.JobDeadlines, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle} {
 		w.runner.Handlers[kind] = w.Run
 	}
 	w.merchant, err = engine.NewWorlds(w.Engine).Sandbox(t.Context(), "acct_1")
@@ -472,9 +473,29 @@ func (w *world) jobs() (ids []string) {
 	return ids
 }
 
+// planned checks which jobs there are. A payment whose deadline is seen to by a job
+// that it shares counts as having its own.
 func (w *world) planned(want ...string) {
 	w.t.Helper()
-	got := w.jobs()
+	var got, spans []string
+	for _, id := range w.jobs() {
+		if strings.HasPrefix(id, engine.JobDeadlines) {
+			spans = append(spans, id)
+		} else {
+			got = append(got, id)
+		}
+	}
+	w.view(func(r store.Reader) error {
+		ps, err := r.Payments("", 100)
+		for _, p := range ps {
+			own := "expire:" + p.ID
+			span := fmt.Sprintf("deadlines:1h0m0s:%d", p.Attempt.Deadline.Truncate(time.Minute).Unix())
+			if p.State().Waiting() && p.Attempt.AuthorizedAt.IsZero() && !slices.Contains(got, own) && slices.Contains(spans, span) {
+				got = append(got, own)
+			}
+		}
+		return err
+	})
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

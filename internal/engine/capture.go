@@ -92,7 +92,7 @@ func (t *Tx) captured(p *payment.Payment, req rail.Request) error {
 		}
 	}
 	if !req.More {
-		if err := t.DeleteJob("expire:" + p.ID); err != nil {
+		if err := t.DeleteJob(expireJob(p.ID)); err != nil {
 			return err
 		}
 		if err := t.planDispute(p); err != nil {

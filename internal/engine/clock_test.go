@@ -255,7 +255,7 @@ func TestAdvanceThroughALife(t *testing.T) {
 	_, err := w.Decide(t.Context(), w.token(approved), rail.Approve, nil)
 	w.must(err)
 	adv := w.advance(365 * 24 * time.Hour)
-	if adv.Jobs != 7 { // notice, three expiries, two voids, settlement
+	if adv.Jobs != 8 { // notice, a span of deadlines, three expiries, two voids, settlement
 		t.Errorf("did %d jobs", adv.Jobs)
 	}
 	for p, want := range map[string]payment.State{

@@ -25,6 +25,9 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 	switch j.Kind {
 	case JobExpire:
 		return e.runExpire(ctx, j)
+	case JobDeadlines:
+		var d deadlines
+		return e.inJob(ctx, j, &d, func(t *Tx) error { return t.runDeadlines(j, d) })
 	case JobNotice:
 		var n rail.Notice
 		return e.inJob(ctx, j, &n, func(t *Tx) error { return t.ApplyNotice(n) })

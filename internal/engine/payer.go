@@ -17,7 +17,7 @@ import (
 
 // Token names a payment on its hosted page: whoever has it may decide.
 func Token(m merchant.Merchant, p payment.Payment) string {
-	return tokenFor(m, "pay_", p.ID, p.Secret)
+	return tokenFor(m, paymentPrefix, p.ID, p.Secret)
 }
 
 // receiptSecret is derived from the payment's secret and does not reveal it: who
@@ -36,7 +36,7 @@ func ReceiptToken(m merchant.Merchant, p payment.Payment) string {
 // Receipt finds the captured payment a receipt's token names. A wrong token is
 // store.ErrNotFound, whatever is wrong with it.
 func (e *Engine) Receipt(ctx context.Context, token string) (merchant.Merchant, payment.Payment, error) {
-	k, err := parseToken(token, "pay_")
+	k, err := parseToken(token, paymentPrefix)
 	if err != nil {
 		return merchant.Merchant{}, payment.Payment{}, err
 	}
@@ -68,7 +68,7 @@ type Visit struct {
 // Visit finds the payment of a token. A wrong token is store.ErrNotFound,
 // whatever is wrong with it.
 func (e *Engine) Visit(ctx context.Context, token string) (Visit, error) {
-	k, err := parseToken(token, "pay_")
+	k, err := parseToken(token, paymentPrefix)
 	if err != nil {
 		return Visit{}, err
 	}
@@ -113,7 +113,7 @@ var errUndecidable = errors.New("engine: nothing to decide")
 // payment that is decided already changes nothing. extra, if there is one, gives
 // the instructions the payer chose on the page, put before the payment's own.
 func (e *Engine) Decide(ctx context.Context, token string, d rail.Decision, extra func(p payment.Payment) []rail.Rule) (v Visit, err error) {
-	k, err := parseToken(token, "pay_")
+	k, err := parseToken(token, paymentPrefix)
 	if err != nil {
 		return Visit{}, err
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/ducatpay/ducat/internal/rail"
 )
 
+const paymentPrefix = "pay_"
+
 type paymentPayload struct {
 	Payment string `json:"payment"`
 }
@@ -36,7 +38,7 @@ func (t *Tx) Start(p payment.Payment, prepare func(p *payment.Payment) error) (*
 	if err != nil {
 		return nil, err
 	}
-	p.ID, p.Created, p.Secret = t.NewID("pay_"), t.At, t.Random(22)
+	p.ID, p.Created, p.Secret = t.NewID(paymentPrefix), t.At, t.Random(22)
 	until := t.At.Add(Rules(p).PendingFor)
 	if asked := p.Attempt.Deadline; !asked.IsZero() && asked.Before(until) {
 		until = asked
@@ -70,7 +72,7 @@ func (t *Tx) authorize(p *payment.Payment, r rail.Rail) error {
 	if err != nil {
 		return err
 	}
-	if err := t.Job("expire:"+p.ID, JobExpire, p.Attempt.Deadline, paymentPayload{p.ID}); err != nil {
+	if err := t.planDeadline(p); err != nil {
 		return err
 	}
 	c := call{Verb: "authorize", Payment: p.ID, Rail: r.Name(), Request: req}
@@ -85,7 +87,7 @@ func (t *Tx) authorize(p *payment.Payment, r rail.Rail) error {
 // refuse ends an attempt that payer, wallet or rail turned down; funds that
 // were held go back.
 func (t *Tx) refuse(p *payment.Payment, why payment.Reason) error {
-	rest := p.HeldAmount()
+	rest, own := p.HeldAmount(), t.ownTimer(p)
 	held, err := p.Refuse(why)
 	if err != nil {
 		return err
@@ -94,28 +96,31 @@ func (t *Tx) refuse(p *payment.Payment, why payment.Reason) error {
 	if held {
 		f.Kind = event.CaptureDeclined
 	}
-	return t.ended(p, rest, f)
+	return t.ended(p, rest, own, f)
 }
 
 // Void lets go of an attempt that was not captured, or of what is left of one
 // captured in part: held funds go back to the payer.
 func (t *Tx) Void(p *payment.Payment) error {
-	rest := p.HeldAmount()
+	rest, own := p.HeldAmount(), t.ownTimer(p)
 	if _, err := p.Void(); err != nil {
 		return err
 	}
-	return t.ended(p, rest, event.Fact{Kind: event.Voided})
+	return t.ended(p, rest, own, event.Fact{Kind: event.Voided})
 }
 
 // ended books the end of an attempt of which nothing more will be captured. What
 // is still held goes back to the payer. If a part was captured, the payment is a
-// captured one, and what is told concerns the rest alone.
-func (t *Tx) ended(p *payment.Payment, held money.Amount, f event.Fact) error {
+// captured one, and what is told concerns the rest alone. own is what ownTimer said
+// before.
+func (t *Tx) ended(p *payment.Payment, held money.Amount, own bool, f event.Fact) error {
 	if err := t.save(p); err != nil {
 		return err
 	}
-	if err := t.DeleteJob("expire:" + p.ID); err != nil {
-		return err
+	if own {
+		if err := t.DeleteJob(expireJob(p.ID)); err != nil {
+			return err
+		}
 	}
 	if held.Minor > 0 {
 		if err := t.release(p, held); err != nil {
@@ -138,11 +143,11 @@ func (t *Tx) Lapse(p *payment.Payment) (bool, error) {
 	if !p.Overdue(t.At) || p.Attempt.Claim != "" {
 		return false, nil
 	}
-	rest := p.HeldAmount()
+	rest, own := p.HeldAmount(), t.ownTimer(p)
 	if _, err := p.Expire(t.At); err != nil {
 		return false, err
 	}
-	return true, t.ended(p, rest, event.Fact{Kind: event.Expired})
+	return true, t.ended(p, rest, own, event.Fact{Kind: event.Expired})
 }
 
 // ApplyNotice applies what a rail told us. It is the one door: saying the same
@@ -194,6 +199,7 @@ func (t *Tx) approved(p *payment.Payment, n rail.Notice) error {
 	case payment.Declined, payment.Expired, payment.Voided:
 		return t.giveBack(p, p.Attempt.ID, p.State().String())
 	}
+	own := t.ownTimer(p)
 	ev := payment.Evidence{At: t.At, Until: Rules(*p).AuthorizedUntil(t.At), Reference: n.Reference, Payer: n.Payer}
 	if err := p.Approve(ev); err != nil {
 		return err
@@ -204,11 +210,7 @@ func (t *Tx) approved(p *payment.Payment, n rail.Notice) error {
 	if err := t.hold(p); err != nil {
 		return err
 	}
-	j, err := t.job("expire:"+p.ID, JobExpire, p.Attempt.Deadline, paymentPayload{p.ID})
-	if err != nil {
-		return err
-	}
-	if err := t.RescheduleJob(j); err != nil {
+	if err := t.moveDeadline(p, own); err != nil {
 		return err
 	}
 	if err := t.state(event.Fact{Kind: event.Authorized}, p, nil); err != nil || !p.AutoCapture {

@@ -142,6 +142,10 @@ func SortNumber(id string) (string, bool) {
 	return string(append(b, id[numberLen-numberTail:]...)), true
 }
 
+// From returns a string that sorts before every id with a prefix that New made at or
+// after t and after every one made before it (t is rounded to milliseconds).
+func From(prefix string, t time.Time) string { return prefix + "1" + Floor(t) }
+
 // Floor returns a string that sorts before every Sort made at or after t and
 // after every one made before it (t is rounded to milliseconds).
 func Floor(t time.Time) string {

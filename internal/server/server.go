@@ -112,7 +112,7 @@ func New(s store.Store, c Config) *Server {
 		Observe: m.delivered,
 	}
 	r := &job.Runner{Store: s, Clock: c.Clock, Log: c.Log, Wake: e.Wake(), Handlers: map[string]job.Handler{webhook.Job: d.Deliver}}
-	for _, kind := range []string{engine.JobExpire, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout, engine.JobPayouts, engine.JobAgreement} {
+	for _, kind := range []string{engine.JobExpire, engine.JobDeadlines, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout, engine.JobPayouts, engine.JobAgreement} {
 		r.Handlers[kind] = e.Run
 	}
 	r.Handlers[multisafepay.JobOrder] = msp.Run

@@ -348,6 +348,9 @@ type Tx interface {
 	// complete. It comes before anything is posted.
 	HoldBooks() error
 
+	// Alone reports that no other transaction runs beside this one, for anybody.
+	Alone() bool
+
 	// InsertJob adds a job unless its ID is taken.
 	InsertJob(j Job) error
 	// EnsureJob is InsertJob for a job that is nearly always there already. It

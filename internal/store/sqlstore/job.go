@@ -27,7 +27,7 @@ type jobWrite struct {
 // putOff keeps a write of a job until the transaction ends. Where nobody else
 // writes there is nothing to wait for.
 func (t *Tx) putOff(id, sql string, args ...any) error {
-	if t.conn.Memory() != nil {
+	if t.Alone() {
 		return t.exec(sql, args...)
 	}
 	if err := t.ready(args); err != nil {

@@ -156,6 +156,9 @@ type Tx struct {
 
 var _ store.Tx = (*Tx)(nil)
 
+// Alone implements store.Tx.
+func (t *Tx) Alone() bool { return t.conn.Memory() != nil }
+
 // fail remembers the error that ended the transaction.
 func (t *Tx) fail(err error) error {
 	if err != nil && t.err == nil {
