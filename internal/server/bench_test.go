@@ -4,13 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/ducatpay/ducat/internal/clock"
-	"github.com/ducatpay/ducat/internal/id"
-	"github.com/ducatpay/ducat/internal/server"
 )
 
 // BenchmarkRequest sends requests through the complete handler: what one costs apart
@@ -18,18 +13,7 @@ import (
 // is the database's; a refused form has been read, and undone nothing; an intent is
 // created.
 func BenchmarkRequest(b *testing.B) {
-	st, err := server.OpenStore(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "ducat.db"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = st.Close() })
-	if err := st.Migrate(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	h := server.New(st, server.Config{
-		BaseURL: "http://ducat.test", Sandbox: true, Clock: clock.Wall{}, IDs: id.System(),
-		Log: slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError})),
-	}).Handler
+	h := fresh(b, itself, slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))).Handler
 	for _, q := range []struct {
 		name, method, path, body string
 		status                   int

@@ -290,14 +290,14 @@ func (s *Server) logged(next http.Handler) http.Handler {
 		if !s.log.Enabled(r.Context(), slog.LevelInfo) {
 			return
 		}
-		l := &rec.told
-		attrs := []any{"method", r.Method, "path", loggable(r.URL.Path), "status", rec.status, "bytes", rec.bytes, "took", took}
-		for _, a := range [][2]string{{"request_id", l.RequestID}, {"account", l.Account}, {"code", l.ErrorCode}, {"agent", r.UserAgent()}} {
-			if a[1] != "" {
-				attrs = append(attrs, a[0], a[1])
+		attrs := make([]slog.Attr, 0, 9)
+		attrs = append(attrs, slog.String("method", r.Method), slog.String("path", loggable(r.URL.Path)), slog.Int("status", rec.status), slog.Int("bytes", rec.bytes), slog.Duration("took", took))
+		for _, a := range []slog.Attr{slog.String("request_id", rec.told.RequestID), slog.String("account", rec.told.Account), slog.String("code", rec.told.ErrorCode), slog.String("agent", r.UserAgent())} {
+			if a.Value.String() != "" {
+				attrs = append(attrs, a)
 			}
 		}
-		s.log.Info("request", attrs...)
+		s.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs...)
 	})
 }
 

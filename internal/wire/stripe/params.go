@@ -138,7 +138,8 @@ func emptyParam(name string) *wireError {
 	return invalid("parameter_invalid_empty", name, "You passed an empty string for '%s'. We assume empty values are an attempt to unset a parameter; however '%s' cannot be unset. You should remove '%s' from your request or supply a non-empty value.", name, name, name)
 }
 
-var integerShape = regexp.MustCompile(`^-?[0-9]{1,18}$`)
+// integerDigits is how many digits an integer can have: any of them fits.
+const integerDigits = 18
 
 // integer reads an integer; ok is false when the parameter is missing.
 func integer(v form.Value, name string) (n int64, ok bool, err error) {
@@ -153,11 +154,8 @@ func integer(v form.Value, name string) (n int64, ok bool, err error) {
 	if s == "" {
 		return 0, true, emptyParam(name)
 	}
-	if !integerShape.MatchString(s) {
-		return 0, true, invalid("parameter_invalid_integer", name, "Invalid integer: %s", printable(s))
-	}
 	n, err = strconv.ParseInt(s, 10, 64)
-	if err != nil {
+	if digits := strings.TrimPrefix(s, "-"); err != nil || len(digits) > integerDigits || digits[0] == '+' {
 		return 0, true, invalid("parameter_invalid_integer", name, "Invalid integer: %s", printable(s))
 	}
 	return n, true, nil

@@ -18,7 +18,7 @@ const defaultVersion = "2026-03-25.dahlia"
 // pinned by its server's first request that carries a version, as in real life.
 const settingVersion = "stripe.api_version"
 
-// versions lists every published version (stripe-platform §6.2).
+// versions lists every published version in order (stripe-platform §6.2).
 var versions = strings.Fields(`
 2011-01-01 2011-06-21 2011-06-28 2011-08-01 2011-09-15 2011-11-17 2012-02-23 2012-03-25 2012-06-18 2012-06-28 2012-07-09 2012-09-24 2012-10-26 2012-11-07 2013-02-11 2013-02-13 2013-07-05 2013-08-12 2013-08-13 2013-10-29 2013-12-03
 2014-01-31 2014-03-13 2014-03-28 2014-05-19 2014-06-13 2014-06-17 2014-07-22 2014-07-26 2014-08-04 2014-08-20 2014-09-08 2014-10-07 2014-11-05 2014-11-20 2014-12-08 2014-12-17 2014-12-22 2015-01-11 2015-01-26 2015-02-10 2015-02-16
@@ -63,7 +63,10 @@ const (
 	versionAsyncCapture      = "2024-04-10" // capture_method is automatic_async by default
 )
 
-func knownVersion(v string) bool { return slices.Contains(versions, v) }
+func knownVersion(v string) bool {
+	_, ok := slices.BinarySearch(versions, v)
+	return ok
+}
 
 // betas are what mobile SDKs append to a version: "2020-08-27; alipay_beta=v1".
 // What they once unlocked is there for everybody.

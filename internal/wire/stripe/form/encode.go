@@ -27,7 +27,7 @@ func encode(v Value, order func(*node) []member) string {
 	if v.n == nil {
 		return ""
 	}
-	e := encoder{order: order}
+	e := encoder{out: make([]byte, 0, 256), name: make([]byte, 0, 64), order: order}
 	if v.n.shape == named {
 		// The first level is written without brackets.
 		members := order(v.n)
