@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ducatpay/ducat/internal/merchant"
+	"github.com/ducatpay/ducat/internal/resource"
 )
 
 // TestKeyOrder encodes objects of a type with ever other members: id and object
@@ -47,4 +50,32 @@ func names(keys []key) string {
 		all = append(all, k.name)
 	}
 	return strings.Join(all, " ")
+}
+
+// BenchmarkIntentTexts is what a new intent costs beside the request and the
+// database: rendering it, its answer, and the row of its event.
+func BenchmarkIntentTexts(b *testing.B) {
+	who := merchant.Merchant{Account: "acct_1BenchmarkAccount"}
+	v := &view{api: &API{}, merchant: &who, version: defaultVersion}
+	i := intent{row: resource.Row{ID: "pi_3QbenchmarkIntent0000001"}, body: intentBody{
+		Amount: 5099, Currency: "EUR", Secret: "pi_3QbenchmarkIntent0000001_secret_0123456789abcdefghijklmno",
+		methodChoice: methodChoice{Redirects: "always", Types: []string{"card", "alma", "alipay"}},
+	}}
+	shown, err := v.renderIntent(i)
+	if err != nil {
+		b.Fatal(err)
+	}
+	event := rendition{typ: "payment_intent.created", version: defaultVersion, object: shown, requestID: "req_0123456789abcd"}
+	for name, do := range map[string]func(){
+		"render": func() { _, _ = v.renderIntent(i) },
+		"answer": func() { encode(shown) },
+		"event":  func() { written(event.appendTo, dictionary().Pack) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				do()
+			}
+		})
+	}
 }
