@@ -405,7 +405,7 @@ func address(v form.Value, name string, stored map[string]string) (map[string]st
 }
 
 func renderAddress(a map[string]string) any {
-	if len(a) == 0 {
+	if a == nil {
 		return nil
 	}
 	o := make(obj, len(addressMembers))

@@ -442,7 +442,11 @@ func TestPaymentMethods(t *testing.T) {
 		}
 		w.must(w.post("/v1/payment_methods/"+id+"/attach", "customer", cus))
 		w.fails(w.post("/v1/payment_methods/"+id+"/attach", "customer", other), 400, "", "payment_method")
-		wallet := w.must(w.post("/v1/payment_methods", "type", "alipay"))["id"].(string)
+		bare := w.must(w.post("/v1/payment_methods", "type", "alipay"))
+		if a, ok := bare["billing_details"].(object)["address"].(object); !ok || len(a) != 6 || a["city"] != nil {
+			t.Errorf("an address that nobody gave: %v", bare["billing_details"])
+		}
+		wallet := bare["id"].(string)
 		w.must(w.post("/v1/payment_methods/"+wallet+"/attach", "customer", cus))
 		list := func(params ...string) (ids []string) {
 			for _, m := range w.must(w.get("/v1/payment_methods", params...))["data"].([]any) {
