@@ -115,7 +115,7 @@ func New(s store.Store, c Config) *Server {
 	for _, kind := range []string{engine.JobExpire, engine.JobDeadlines, engine.JobNotice, engine.JobVoid, engine.JobRefund, engine.JobCall, engine.JobSettle, engine.JobDispute, engine.JobDisputeOpen, engine.JobPayout, engine.JobPayouts, engine.JobAgreement} {
 		r.Handlers[kind] = e.Run
 	}
-	r.Handlers[multisafepay.JobOrder] = msp.Run
+	r.Handlers[multisafepay.JobOrder], r.Handlers[multisafepay.JobEnds] = msp.Run, msp.RunEnds
 	for _, kind := range antom.Jobs {
 		r.Handlers[kind] = ams.Run
 	}

@@ -125,7 +125,7 @@ func (a *API) openSession(t *engine.Tx, hidden *secrets, row resource.Row, r *re
 	if r.Options.Notification == "" {
 		return nil // whoever looks sees that the time is over; nobody has to be told
 	}
-	return t.Job("order:"+row.ID, JobOrder, r.Until, orderPayload{row.ID})
+	return a.planEnd(t, row, &r.order)
 }
 
 // openDirect begins the transaction at once.
