@@ -101,9 +101,9 @@ var kinds = map[string]bool{
 	"link-authentication": true, "address": true, "bank": true, "bank-list": true,
 }
 
-// Serves reports whether a path is the library's.
+// Serves reports whether a path is the library's. Every request is asked about.
 func Serves(path string) bool {
-	return path == "/v3" || strings.HasPrefix(path, "/v3/") || trainPath.MatchString(path)
+	return path == "/v3" || strings.HasPrefix(path, "/v3/") || strings.HasSuffix(path, "/stripe.js") && trainPath.MatchString(path)
 }
 
 // ServeHTTP implements http.Handler.

@@ -195,12 +195,13 @@ func uncleaned(mux, unknown, msp, ams http.Handler) http.Handler {
 
 // ofMultiSafepay reports whether a path is below that API's.
 func ofMultiSafepay(path string) bool {
-	for _, p := range []string{multisafepay.Prefix, multisafepay.EventsPrefix} {
-		if path == p || strings.HasPrefix(path, p+"/") {
-			return true
-		}
-	}
-	return false
+	return below(path, multisafepay.Prefix) || below(path, multisafepay.EventsPrefix)
+}
+
+// below reports whether a path is p or continues it.
+func below(path, p string) bool {
+	rest, ok := strings.CutPrefix(path, p)
+	return ok && (rest == "" || rest[0] == '/')
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }
@@ -304,7 +305,7 @@ func (s *Server) logged(next http.Handler) http.Handler {
 // surface names the part of the server a path belongs to.
 func surface(path string) string {
 	for _, p := range []string{multisafepay.Prefix, "/v1", "/ams", "/_ducat", "/pay", "/portal", multisafepay.EventsPrefix, "/connect", "/simulator", "/metrics", "/healthz", "/readyz"} {
-		if path == p || strings.HasPrefix(path, p+"/") {
+		if below(path, p) {
 			return p[1:]
 		}
 	}

@@ -420,7 +420,7 @@ func (x *execution) begin(t *engine.Tx) error {
 }
 
 func (x *execution) finish(t *engine.Tx) (engine.Reply, error) {
-	reply := engine.Reply{Status: 200, Headers: []byte(x.version), Keep: true}
+	reply := engine.Reply{Status: 200, Keep: true}
 	x.object, x.body, x.at = nil, nil, t.Wall
 	if x.refusal == nil {
 		o, err := x.step.finish(t)
@@ -442,7 +442,7 @@ func (x *execution) finish(t *engine.Tx) (engine.Reply, error) {
 		x.refused, reply.Status = w.code, w.status
 	}
 	if x.key != "" {
-		reply.Body = dictionary().Pack(x.answer())
+		reply.Headers, reply.Body = []byte(x.version), dictionary().Pack(x.answer())
 	}
 	return reply, nil
 }

@@ -73,6 +73,9 @@ var (
 // unescape undoes percent-encoding and returns its input with the error, so
 // that there is something to name.
 func unescape(raw string) (string, error) {
+	if plain(raw) {
+		return raw, nil
+	}
 	s, err := url.QueryUnescape(raw)
 	switch {
 	case err != nil:
@@ -83,6 +86,16 @@ func unescape(raw string) (string, error) {
 		return raw, errNUL
 	}
 	return s, nil
+}
+
+// plain reports that a text stands for itself, as most do.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c == '%' || c == '+' || c == 0 || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // quotable cuts an unreadable name down to something safe to repeat.
@@ -130,7 +143,7 @@ func splitName(path path, name string) (path, *Error) {
 				Message: fmt.Sprintf("Parameter names can have up to %d characters at each level.", KeyLenMax),
 			}
 		}
-		if strings.ContainsAny(segment, "[]") {
+		if strings.IndexByte(segment, '[') >= 0 || strings.IndexByte(segment, ']') >= 0 {
 			return nil, malformed()
 		}
 	}
