@@ -21,14 +21,14 @@ func createOrder(c *call) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	var rowID string
-	var made *order // what rowID holds, while it was stored in this very process
+	var row resource.Row
+	var made order    // what is stored of it
+	var in *engine.Tx // as of this transaction
 	again := false
 	return step{
 		begin: func(t *engine.Tx) error {
-			made = nil
 			first := !again
-			again = true
+			in, again = t, true
 			switch t.Who.Profile.Settings[settingBlocked] {
 			case "true":
 				return refuse(codeSite)
@@ -45,24 +45,26 @@ func createOrder(c *call) (step, error) {
 				}
 			}
 			r.Key, r.Modified, r.Status, r.Financial = c.principal.key, t.At, "initialized", "initialized"
-			rowID = c.api.newPSP(t.At)
-			row := c.api.newRow(t, kindOrder, rowID, "", nil, resource.Key{Name: "order_id", Value: r.OrderID})
+			row = c.api.newRow(t, kindOrder, c.api.newPSP(t.At), "", nil, resource.Key{Name: "order_id", Value: r.OrderID})
 			row.Version = 0
 			if first { // nearly every order is the first of its id; one that is not comes again
 				row.First = "order_id"
 			}
 			if r.hosted() {
-				made = &r.order
-				return c.api.openSession(t, hidden, row, r)
+				err = c.api.openSession(t, hidden, &row, r)
+			} else {
+				err = c.api.openDirect(t, &row, r)
 			}
-			return c.api.openDirect(t, row, r)
+			made = r.order
+			return err
 		},
 		finish: func(t *engine.Tx) (any, error) {
-			v := c.api.in(t)
-			if made != nil {
-				return v.createdSession(made, hidden, t.Wall), nil
+			if t != in { // a rail was asked meanwhile
+				if err := c.api.reload(t, &row, &made); err != nil {
+					return nil, err
+				}
 			}
-			return v.created(rowID, hidden, t.Wall)
+			return c.api.in(t).created(row, &made, hidden, t.Wall)
 		},
 	}, nil
 }
@@ -116,20 +118,20 @@ func (a *API) claim(t *engine.Tx, orderID string) error {
 }
 
 // openSession stores an order that is paid on the payment page.
-func (a *API) openSession(t *engine.Tx, hidden *secrets, row resource.Row, r *request) error {
+func (a *API) openSession(t *engine.Tx, hidden *secrets, row *resource.Row, r *request) error {
 	r.Session = hidden.session(a.engine.IDs, t.Who.ID, row.ID)
 	r.Until = t.At.Add(time.Duration(r.seconds) * time.Second)
-	if err := a.saveOrder(t, &row, &r.order); err != nil {
+	if err := a.saveOrder(t, row, &r.order); err != nil {
 		return err
 	}
 	if r.Options.Notification == "" {
 		return nil // whoever looks sees that the time is over; nobody has to be told
 	}
-	return a.planEnd(t, row, &r.order)
+	return a.planEnd(t, *row, &r.order)
 }
 
 // openDirect begins the transaction at once.
-func (a *API) openDirect(t *engine.Tx, row resource.Row, r *request) error {
+func (a *API) openDirect(t *engine.Tx, row *resource.Row, r *request) error {
 	op, err := a.directly(t, r)
 	if err != nil {
 		return cmp.Or(a.reorder(t, r.OrderID), err) // an id that is taken is told first
@@ -142,8 +144,8 @@ func (a *API) openDirect(t *engine.Tx, row resource.Row, r *request) error {
 			return err
 		}
 	}
-	o := r.order
-	p, err := a.start(t, &row, &o, r.gateway, op)
+	o := &r.order
+	p, err := a.start(t, row, o, r.gateway, op)
 	if err != nil {
 		return err
 	}
@@ -151,14 +153,14 @@ func (a *API) openDirect(t *engine.Tx, row resource.Row, r *request) error {
 	case payment.Declined:
 		return &wireError{status: 404, code: codeDeclined, text: titles[codeDeclined], keep: true}
 	case payment.AwaitingPayer:
-		return a.notify(t, &row, &o, t.At.Add(firstAfter))
+		return a.notify(t, row, o, t.At.Add(firstAfter))
 	case payment.Processing:
-		if err := a.reload(t, &row, &o); err != nil {
+		if err := a.reload(t, row, o); err != nil {
 			return err
 		}
-		return a.changed(t, &row, &o, false)
+		return a.changed(t, row, o, false)
 	}
-	return nil // Tell has told it
+	return a.reload(t, row, o) // Tell has told it
 }
 
 // directly says how a direct transaction begins (reference §3.10, §11.1).
@@ -222,30 +224,22 @@ func debitedFrom(iban string) (opening, error) {
 func masked(iban string) string { return "*** " + iban[max(0, len(iban)-4):] }
 
 // created is the answer to POST /orders.
-func (v *view) created(rowID string, hidden *secrets, wall time.Time) (any, error) {
-	row, err := v.Resource(kindOrder, rowID)
-	if err != nil {
-		return nil, err
-	}
-	o, err := orderOf(row)
-	if err != nil {
-		return nil, err
-	}
+func (v *view) created(row resource.Row, o *order, hidden *secrets, wall time.Time) (any, error) {
 	if o.hosted() {
-		return v.createdSession(&o, hidden, wall), nil
+		return v.createdSession(o, hidden, wall), nil
 	}
-	out, err := v.renderOrder(row, &o)
+	now, err := v.current(o)
 	if err != nil {
 		return nil, err
 	}
-	_, tx, p, err := v.current(&o)
+	out, err := v.renderWith(row, o, now)
 	if err != nil {
 		return nil, err
 	}
-	out["payment_url"] = v.walletURL(tx, p, o.returnURL("completed"))
+	out["payment_url"] = v.walletURL(now.tx, now.p, o.returnURL("completed"))
 	out["cancel_url"] = o.returnURL("void")
-	if tx.Challenge != nil && p.State() == payment.AwaitingPayer {
-		out["customer_verification"] = value.Object{"type": "form", "html": challengeForm(v.api.config.BaseURL, tx)}
+	if now.tx.Challenge != nil && now.p.State() == payment.AwaitingPayer {
+		out["customer_verification"] = value.Object{"type": "form", "html": challengeForm(v.api.config.BaseURL, now.tx)}
 	}
 	return out, nil
 }

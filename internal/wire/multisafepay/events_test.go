@@ -144,11 +144,13 @@ func TestEventStream(t *testing.T) {
 		}
 		bare := watch(t, w.Server, "", http.Header{"Authorization": {token}})
 		asked := watch(t, w.Server, "?token="+token, nil)
+		for _, other := range []*stream{bare, asked} {
+			other.tells("initialized", "initialized")
+		}
 		w.decide(w.choose(o["payment_url"].(string), "ALIPAY"), "completed")
 		paid := s.tells("completed", "completed")
 		s.ends()
 		for _, other := range []*stream{bare, asked} {
-			other.tells("initialized", "initialized")
 			other.tells("completed", "completed")
 			other.ends()
 		}

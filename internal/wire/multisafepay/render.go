@@ -23,9 +23,18 @@ func nullable(s string) any {
 // number writes a PSP id, which is a number on the wire (reference §1.9).
 func number(psp string) any { return value.Number(psp) }
 
-// renderOrder is the order object (reference §3.10, §4).
+// renderOrder is the order object.
 func (v *view) renderOrder(row resource.Row, o *order) (value.Object, error) {
-	f, err := v.facts(o)
+	now, err := v.current(o)
+	if err != nil {
+		return nil, err
+	}
+	return v.renderWith(row, o, now)
+}
+
+// renderWith is the order object with its current transaction (reference §3.10, §4).
+func (v *view) renderWith(row resource.Row, o *order, now *paying) (value.Object, error) {
+	f, err := v.facts(o, now)
 	if err != nil {
 		return nil, err
 	}
@@ -45,10 +54,8 @@ func (v *view) renderOrder(row resource.Row, o *order) (value.Object, error) {
 		out[name] = s
 	}
 	o.renderCart(out)
-	if o.Current != "" {
-		if err := v.renderPayment(out, o, status); err != nil {
-			return nil, err
-		}
+	if now != nil {
+		v.renderPayment(out, o, now, status)
 	}
 	return out, v.renderRelated(out, o)
 }
@@ -86,11 +93,8 @@ func (o *order) renderCart(out value.Object) {
 }
 
 // renderPayment adds what the current transaction says.
-func (v *view) renderPayment(out value.Object, o *order, status string) error {
-	row, tx, p, err := v.current(o)
-	if err != nil {
-		return err
-	}
+func (v *view) renderPayment(out value.Object, o *order, now *paying, status string) {
+	row, tx, p := now.row, now.tx, now.p
 	out["transaction_id"] = number(row.ID)
 	out["amount_refunded"] = p.RefundedAmount().Minor
 	out["reason"], out["reason_code"] = tx.reason(p)
@@ -103,7 +107,6 @@ func (v *view) renderPayment(out value.Object, o *order, status string) error {
 	if g, _ := findGateway(tx.Gateway); g.Kind == transfer && p.State() == payment.AwaitingPayer {
 		out["gateway_info"] = transferTo(row.ID)
 	}
-	return nil
 }
 
 // reason says why it ended as it did; it is empty while nothing is decided

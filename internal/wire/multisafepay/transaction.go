@@ -122,10 +122,6 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 	if o.Started > 0 {
 		psp = a.newPSP(t.At)
 	}
-	script, err := json.Marshal(op.rules)
-	if err != nil {
-		return nil, err
-	}
 	tx := transaction{
 		Type: txPayment, Order: row.ID, OrderID: o.OrderID, Gateway: g.ID, Wallet: walletID(t), Description: o.Description,
 		Currency: string(o.Currency), Amount: o.Amount, Vars: o.Vars, Modified: t.At, Review: op.review,
@@ -142,6 +138,10 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 		AutoCapture: !o.Manual && g.Kind != later, Descriptor: o.Description,
 	}
 	if len(op.rules) > 0 {
+		script, err := json.Marshal(op.rules)
+		if err != nil {
+			return nil, err
+		}
 		p.Script = string(script)
 	}
 	o.Current, o.Started = psp, o.Started+1
@@ -212,16 +212,24 @@ func walletWorld(s string) (int64, bool) {
 	return n, true
 }
 
-// current loads an order's current transaction and its payment.
-func (v *view) current(o *order) (row resource.Row, tx transaction, p payment.Payment, err error) {
-	if row, err = v.Resource(kindTransaction, o.Current); err != nil {
-		return row, tx, p, err
+// paying is an order's current transaction and its payment.
+type paying struct {
+	row resource.Row
+	tx  transaction
+	p   payment.Payment
+}
+
+// current loads them; nil if no transaction has begun.
+func (v *view) current(o *order) (*paying, error) {
+	if o.Current == "" {
+		return nil, nil
 	}
-	if tx, err = resource.Decode[transaction](row); err != nil {
-		return row, tx, p, err
+	row, tx, err := transactionOf(v, o.Current)
+	if err != nil {
+		return nil, err
 	}
-	p, err = v.Payment(row.Payment)
-	return row, tx, p, err
+	p, err := v.Payment(row.Payment)
+	return &paying{row, tx, p}, err
 }
 
 // statuses computes an order's two statuses.
@@ -234,7 +242,11 @@ func (v *view) statuses(o *order) (status, financial string, err error) {
 		status, err = v.childStatus(tx)
 		return status, status, err
 	}
-	f, err := v.facts(o)
+	now, err := v.current(o)
+	if err != nil {
+		return "", "", err
+	}
+	f, err := v.facts(o, now)
 	if err != nil {
 		return "", "", err
 	}
@@ -244,19 +256,15 @@ func (v *view) statuses(o *order) (status, financial string, err error) {
 
 // facts collects what the statuses depend on. Deadlines that have passed count,
 // whether or not a timer has noticed.
-func (v *view) facts(o *order) (facts, error) {
+func (v *view) facts(o *order, now *paying) (facts, error) {
 	f := facts{session: o.Ended, shipped: o.Shipped}
-	if o.Current == "" {
+	if now == nil {
 		if f.session == sessionOpen && o.hosted() && !v.at.Before(o.Until) {
 			f.session = sessionExpired
 		}
 		return f, nil
 	}
-	_, tx, p, err := v.current(o)
-	if err != nil {
-		return f, err
-	}
-	return v.paymentFacts(f, tx, p)
+	return v.paymentFacts(f, now.tx, now.p)
 }
 
 // paymentFacts adds what a payment transaction and its payment say.
