@@ -45,6 +45,7 @@ type statement struct {
 const preparedMax = 500
 
 func openConn(ctx context.Context, dsn string) (*conn, error) {
+	gather()
 	c, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err

@@ -129,7 +129,7 @@ func TestCommitsAreShared(t *testing.T) {
 		}
 	}
 	after := s.Stats()
-	if commits, updates := after.Commits-before.Commits, after.Updates-before.Updates; commits > 10 || updates < n {
+	if commits, updates := after.Commits-before.Commits, after.Updates-before.Updates; commits > n/2 || updates < n {
 		t.Errorf("%d updates took %d commits", updates, commits)
 	}
 	if failed != n/2 {
