@@ -9,26 +9,10 @@ import (
 	"github.com/ducatpay/ducat/internal/engine"
 	"github.com/ducatpay/ducat/internal/payment"
 	"github.com/ducatpay/ducat/internal/resource"
-	"github.com/ducatpay/ducat/internal/store"
 )
 
 // sessionName is the session in the path of its page.
 func sessionName(r *http.Request) string { return r.PathValue("session") }
-
-// finder reads the order that a page is about.
-type finder func(r store.Reader) (resource.Row, order, error)
-
-// ofSession serves a page about the order of a session.
-func (a *API) ofSession(serve func(w http.ResponseWriter, r *http.Request, id int64, find finder)) http.HandlerFunc {
-	return a.ofWorld(sessionName, sessionWorld, func(w http.ResponseWriter, r *http.Request, id int64, session string) {
-		hidden, err := a.secrets(r.Context())
-		if err != nil {
-			a.fail(w, r, english, err)
-			return
-		}
-		serve(w, r, id, func(in store.Reader) (resource.Row, order, error) { return hidden.order(in, session) })
-	})
-}
 
 // payable reports whether a session can still begin a transaction.
 func (o *order) payable(at time.Time) bool {
@@ -36,12 +20,12 @@ func (o *order) payable(at time.Time) bool {
 }
 
 // showSession shows the payment page.
-func (a *API) showSession(w http.ResponseWriter, r *http.Request, id int64, find finder) {
+func (a *API) showSession(w http.ResponseWriter, r *http.Request, page visit) {
 	l := english
 	var s screen
 	status, over := "", false
-	err := a.view(r.Context(), id, func(v *view) error {
-		_, o, err := find(v)
+	err := a.view(r.Context(), page.world, func(v *view) error {
+		_, o, err := page.order(v, page.name)
 		if err != nil {
 			return err
 		}
@@ -125,12 +109,12 @@ func (o *order) country() string {
 
 // chooseMethod begins a transaction with the method the payer chose, or ends the
 // session if they gave up.
-func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request, id int64, find finder) {
+func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request, page visit) {
 	l, to := english, ""
 	var s screen
-	err := a.engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
+	err := a.engine.Update(r.Context(), page.world, engine.Cause{}, func(t *engine.Tx) error {
 		v := a.in(t)
-		row, o, err := find(t)
+		row, o, err := page.order(t, page.name)
 		if err != nil {
 			return err
 		}
@@ -156,7 +140,7 @@ func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request, id int64, fin
 		if !ok || !g.enabled(t.Who.Profile) || !g.takes(o.Currency) || o.Manual && !g.rules().SeparateCapture {
 			return errForm
 		}
-		to, err = a.begin(t, &row, &o, g)
+		to, err = a.begin(t, page.secrets, &row, &o, g)
 		return err
 	})
 	switch {
@@ -170,8 +154,8 @@ func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request, id int64, fin
 }
 
 // begin starts a transaction on the payer's page and returns where they go.
-func (a *API) begin(t *engine.Tx, row *resource.Row, o *order, g gateway) (string, error) {
-	p, err := a.start(t, row, o, g, byAmount(g, o))
+func (a *API) begin(t *engine.Tx, hidden *secrets, row *resource.Row, o *order, g gateway) (string, error) {
+	p, err := a.start(t, hidden, row, o, g, byAmount(g, o))
 	if err != nil {
 		return "", err
 	}

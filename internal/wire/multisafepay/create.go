@@ -53,7 +53,7 @@ func createOrder(c *call) (step, error) {
 			if r.hosted() {
 				err = c.api.openSession(t, hidden, &row, r)
 			} else {
-				err = c.api.openDirect(t, &row, r)
+				err = c.api.openDirect(t, hidden, &row, r)
 			}
 			made = r.order
 			return err
@@ -131,7 +131,7 @@ func (a *API) openSession(t *engine.Tx, hidden *secrets, row *resource.Row, r *r
 }
 
 // openDirect begins the transaction at once.
-func (a *API) openDirect(t *engine.Tx, row *resource.Row, r *request) error {
+func (a *API) openDirect(t *engine.Tx, hidden *secrets, row *resource.Row, r *request) error {
 	op, err := a.directly(t, r)
 	if err != nil {
 		return cmp.Or(a.reorder(t, r.OrderID), err) // an id that is taken is told first
@@ -145,7 +145,7 @@ func (a *API) openDirect(t *engine.Tx, row *resource.Row, r *request) error {
 		}
 	}
 	o := &r.order
-	p, err := a.start(t, row, o, r.gateway, op)
+	p, err := a.start(t, hidden, row, o, r.gateway, op)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func TestGateways(t *testing.T) {
 	}
 }
 
-// TestNames: sessions and wallet ids lead to their world and to no other.
+// TestNames: sessions and former wallet ids lead to their world and to no other.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	for _, id := range []int64{0, 1, 61, 62, 1 << 40, 1<<63 - 1} {
@@ -47,7 +47,7 @@ func TestNames(t *testing.T) {
 	for s, want := range map[string]bool{
 		"exc_5fc2c0045b9b455f87fedd6d7f41f021": true, "exc_ffc2c0045b9b455f87fedd6d7f41f021": false, "5fc2c0045b9b455f87fedd6d7f41f021": false, "exc_zz": false, "": false,
 	} {
-		if _, ok := walletWorld(s); ok != want {
+		if _, ok := formerWorld(s); ok != want {
 			t.Errorf("wallet id %q: %v", s, ok)
 		}
 	}

@@ -2,6 +2,7 @@ package multisafepay
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -30,14 +31,14 @@ const formMax = 4 << 10
 // method's own page, which the simulator stands in for.
 func (a *API) pageRoutes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /connect/{session}/{$}", a.ofSession(a.showSession))
-	mux.HandleFunc("POST /connect/{session}/{$}", a.ofSession(a.chooseMethod))
-	mux.HandleFunc("GET /connect/{session}/code/qr.png", a.ofSession(a.code))
+	mux.HandleFunc("GET /connect/{session}/{$}", a.ofWorld(sessionName, a.sessionWorld, a.showSession))
+	mux.HandleFunc("POST /connect/{session}/{$}", a.ofWorld(sessionName, a.sessionWorld, a.chooseMethod))
+	mux.HandleFunc("GET /connect/{session}/code/qr.png", a.ofWorld(sessionName, a.sessionWorld, a.code))
 	mux.HandleFunc("GET /connect/assets/{name}", a.asset)
 	mux.HandleFunc("GET /connect/icons/{name}", a.icon)
 	mux.HandleFunc("GET /simulator/done", a.finished)
-	mux.HandleFunc("GET /simulator/{rest...}", a.ofWorld(walletName, walletWorld, a.showWallet))
-	mux.HandleFunc("POST /simulator/{rest...}", a.ofWorld(walletName, walletWorld, a.decideWallet))
+	mux.HandleFunc("GET /simulator/{rest...}", a.ofWorld(walletName, a.walletWorld, a.showWallet))
+	mux.HandleFunc("POST /simulator/{rest...}", a.ofWorld(walletName, a.walletWorld, a.decideWallet))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { a.problem(w, english, http.StatusNotFound) })
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { a.problem(w, english, http.StatusForbidden) }))
@@ -117,14 +118,25 @@ var (
 	errForm = errors.New("multisafepay: the form was not sent as the page expects it")
 )
 
+// visit is what the address of a page names, and what it takes to find it.
+type visit struct {
+	*secrets
+	world int64
+	name  string
+}
+
 // ofWorld serves a page about something whose name, a part of the path, says which
 // world it is of. What was posted has been read.
-func (a *API) ofWorld(named func(r *http.Request) string, worldOf func(name string) (int64, bool), serve func(w http.ResponseWriter, r *http.Request, id int64, name string)) http.HandlerFunc {
+func (a *API) ofWorld(named func(r *http.Request) string, worldOf func(ctx context.Context, hidden *secrets, name string) (int64, error), serve func(w http.ResponseWriter, r *http.Request, page visit)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		name := named(r)
-		id, ok := worldOf(name)
-		if !ok {
-			a.problem(w, english, http.StatusNotFound)
+		hidden, err := a.secrets(r.Context())
+		if err != nil {
+			a.fail(w, r, english, err)
+			return
+		}
+		page := visit{secrets: hidden, name: named(r)}
+		if page.world, err = worldOf(r.Context(), hidden, page.name); err != nil {
+			a.fail(w, r, english, err)
 			return
 		}
 		if r.Method == http.MethodPost {
@@ -133,8 +145,33 @@ func (a *API) ofWorld(named func(r *http.Request) string, worldOf func(name stri
 				return
 			}
 		}
-		serve(w, r, id, name)
+		serve(w, r, page)
 	}
+}
+
+// sessionWorld returns the merchant of a session.
+func (a *API) sessionWorld(_ context.Context, _ *secrets, name string) (int64, error) {
+	id, ok := sessionWorld(name)
+	if !ok {
+		return 0, store.ErrNotFound
+	}
+	return id, nil
+}
+
+// walletWorld returns the merchant of a wallet id: the one it speaks of if it is
+// there, or else that of a wallet id of former versions.
+func (a *API) walletWorld(ctx context.Context, hidden *secrets, name string) (int64, error) {
+	if id, _, ok := hidden.walletPSP(name); ok {
+		err := a.view(ctx, id, func(*view) error { return nil })
+		if !errors.Is(err, store.ErrNotFound) {
+			return id, err
+		}
+	}
+	id, ok := formerWorld(name)
+	if !ok {
+		return 0, store.ErrNotFound
+	}
+	return id, nil
 }
 
 // form reads what a page posted.
@@ -209,10 +246,10 @@ func (a *API) asset(w http.ResponseWriter, r *http.Request) {
 }
 
 // code draws the QR code of a session: its payment page's address.
-func (a *API) code(w http.ResponseWriter, r *http.Request, id int64, find finder) {
+func (a *API) code(w http.ResponseWriter, r *http.Request, page visit) {
 	var png []byte
-	err := a.view(r.Context(), id, func(v *view) error {
-		_, o, err := find(v)
+	err := a.view(r.Context(), page.world, func(v *view) error {
+		_, o, err := page.order(v, page.name)
 		if err != nil {
 			return err
 		}

@@ -7,8 +7,10 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -24,6 +26,9 @@ import (
 // beside chance: to everyone else they are 128 random bits, and we find the order
 // without an index of random names, in which every order would write a page of its
 // own. The order's row has the whole session, and decides.
+//
+// A wallet id names a transaction at its method's page in the same way: exc_ and 32
+// hexadecimal digits (reference §2), a block in which the world stands as well.
 const (
 	sessionLen = 35
 	blockLen   = 22
@@ -34,8 +39,8 @@ const (
 
 // secrets are what all nodes agree on and nobody else knows.
 type secrets struct {
-	events   []byte       // what events tokens are signed with
-	sessions cipher.Block // what hides in a session
+	events []byte       // what events tokens are signed with
+	names  cipher.Block // what sessions and wallet ids are written in
 }
 
 // secrets reads them once. It is called outside of transactions.
@@ -62,19 +67,15 @@ func newSecrets(events, sessions []byte) *secrets {
 	if err != nil {
 		panic(err) // of a key of another length
 	}
-	return &secrets{events: events, sessions: block}
+	return &secrets{events: events, names: block}
 }
 
 // session names a session: of a world's order with a PSP id.
 func (s *secrets) session(chance *id.Source, world int64, psp string) string {
-	n, err := strconv.ParseUint(psp, 10, 64)
-	if err != nil {
-		panic(err) // we made it
-	}
 	var b [aes.BlockSize]byte
-	binary.BigEndian.PutUint64(b[:], n<<(64-8*pspBytes))
+	putPSP(b[:], psp)
 	copy(b[pspBytes:], chance.Random(len(b)-pspBytes))
-	s.sessions.Encrypt(b[:], b[:])
+	s.names.Encrypt(b[:], b[:])
 	return digitsOf(chance.Random(sessionLen-blockLen-worldLen)) + blockText(b) + worldText(world)
 }
 
@@ -88,8 +89,69 @@ func (s *secrets) psp(session string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	s.sessions.Decrypt(b[:], b[:])
-	return fmt.Sprintf("%016d", binary.BigEndian.Uint64(b[:])>>(64-8*pspBytes)), true
+	s.names.Decrypt(b[:], b[:])
+	return readPSP(b[:]), true
+}
+
+// putPSP writes a PSP id of ours at the beginning of eight bytes, the last of which
+// is left zero.
+func putPSP(b []byte, psp string) {
+	n, err := strconv.ParseUint(psp, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	binary.BigEndian.PutUint64(b, n<<(64-8*pspBytes))
+}
+
+// readPSP reads what putPSP wrote.
+func readPSP(b []byte) string {
+	return fmt.Sprintf("%016d", binary.BigEndian.Uint64(b)>>(64-8*pspBytes))
+}
+
+// walletPrefix begins a wallet id.
+const walletPrefix = "exc_"
+
+// wallet names a world's transaction with a PSP id at its method's page.
+func (s *secrets) wallet(chance *id.Source, world int64, psp string) string {
+	var b [aes.BlockSize]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(world))
+	putPSP(b[8:], psp)
+	copy(b[8+pspBytes:], chance.Random(1))
+	s.names.Encrypt(b[:], b[:])
+	return walletPrefix + hex.EncodeToString(b[:])
+}
+
+// walletPSP is the world and the PSP id that a wallet id speaks of, which need not be
+// there.
+func (s *secrets) walletPSP(name string) (world int64, psp string, ok bool) {
+	digits, ok := strings.CutPrefix(name, walletPrefix)
+	b, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(b) != aes.BlockSize {
+		return 0, "", false
+	}
+	s.names.Decrypt(b, b)
+	n := binary.BigEndian.Uint64(b[:8])
+	return int64(n), readPSP(b[8:]), n <= math.MaxInt64
+}
+
+// transaction finds the transaction of a wallet id. Those of former versions say
+// nothing but their world, and are found by a key of their transactions' rows.
+func (s *secrets) transaction(r store.Reader, name string) (resource.Row, transaction, error) {
+	if _, psp, ok := s.walletPSP(name); ok {
+		row, tx, err := transactionOf(r, psp)
+		if err == nil && subtle.ConstantTimeCompare([]byte(tx.Wallet), []byte(name)) == 1 {
+			return row, tx, nil
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return row, tx, err
+		}
+	}
+	row, err := r.ResourceBy(kindTransaction, "wallet", name)
+	if err != nil {
+		return row, transaction{}, err
+	}
+	tx, err := resource.Decode[transaction](row)
+	return row, tx, err
 }
 
 // order finds the order of a session. Sessions of former versions say nothing, and
@@ -165,4 +227,15 @@ func sessionWorld(s string) (int64, bool) {
 		n = n*62 + uint64(strings.IndexRune(letters, c))
 	}
 	return int64(n), n <= 1<<63-1
+}
+
+// formerWorld returns the merchant of a wallet id of former versions, whose first half
+// it was.
+func formerWorld(s string) (int64, bool) {
+	digits, ok := strings.CutPrefix(s, walletPrefix)
+	b, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(b) != aes.BlockSize || b[0] > 0x7f {
+		return 0, false
+	}
+	return int64(binary.BigEndian.Uint64(b)), true
 }

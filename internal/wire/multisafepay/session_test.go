@@ -1,6 +1,7 @@
 package multisafepay_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -55,5 +56,43 @@ func TestFormerSessions(t *testing.T) {
 			}
 			w.refused(w.post("orders", orderWith(object{"order_id": orderID})), 404, 1006)
 		}
+	})
+}
+
+// TestWalletIDs: a wallet id leads to its transaction, nothing that differs from one
+// leads anywhere, and one that a former version gave goes on leading to its own.
+func TestWalletIDs(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, w *world) {
+		o := w.create(object{"order_id": "direct", "type": "direct"})
+		address := strings.TrimPrefix(o["payment_url"].(string), w.URL)
+		path, name, _ := strings.Cut(address, "exc_")
+		w.page(200, address)
+		for i, c := range name {
+			other := "1"
+			if c == '1' {
+				other = "0"
+			}
+			w.page(404, path+"exc_"+name[:i]+other+name[i+1:])
+		}
+		w.page(404, path+"exc_"+name+"00")
+		w.page(404, path+name)
+
+		former := fmt.Sprintf("exc_%016x87fedd6d7f41f021", w.merchantID())
+		w.page(404, path+former)
+		if err := w.Store.Update(t.Context(), w.merchantID(), func(tx store.Tx) error {
+			row, err := tx.Resource("multisafepay.transaction", fmt.Sprintf("%.0f", o["transaction_id"]))
+			if err != nil {
+				return err
+			}
+			row.Body = bytes.ReplaceAll(row.Body, []byte("exc_"+name), []byte(former))
+			return tx.RekeyResource(row, append(row.Keys, resource.Key{Name: "wallet", Value: former}))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.page(404, address)
+		w.page(200, path+former)
+		w.decide(path+former, "completed")
+		w.is("direct", "completed", "completed")
 	})
 }

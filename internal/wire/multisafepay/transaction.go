@@ -1,12 +1,8 @@
 package multisafepay
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
@@ -103,7 +99,7 @@ type failure struct{ reason, code string }
 
 // start begins a transaction of an order and makes it the current one. A
 // transaction of the order that is still open is given up.
-func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op opening) (*payment.Payment, error) {
+func (a *API) start(t *engine.Tx, hidden *secrets, row *resource.Row, o *order, g gateway, op opening) (*payment.Payment, error) {
 	if last := o.Current; last != "" {
 		// The order lets go of it first: its end is nothing the merchant hears of.
 		o.Current = ""
@@ -123,7 +119,7 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 		psp = a.newPSP(t.At)
 	}
 	tx := transaction{
-		Type: txPayment, Order: row.ID, OrderID: o.OrderID, Gateway: g.ID, Wallet: walletID(t), Description: o.Description,
+		Type: txPayment, Order: row.ID, OrderID: o.OrderID, Gateway: g.ID, Wallet: hidden.wallet(a.engine.IDs, t.Who.ID, psp), Description: o.Description,
 		Currency: string(o.Currency), Amount: o.Amount, Vars: o.Vars, Modified: t.At, Review: op.review,
 		Challenge: op.verdict, Plastic: op.plastic, Account: op.account, Holder: op.holder, Issuer: op.issuer, Token: op.token, Reason: op.failure.reason, ReasonCode: op.failure.code,
 	}
@@ -150,7 +146,7 @@ func (a *API) start(t *engine.Tx, row *resource.Row, o *order, g gateway, op ope
 		if err := a.saveOrder(t, row, o); err != nil {
 			return err
 		}
-		return t.InsertResource(a.newRow(t, kindTransaction, psp, p.ID, tx, resource.Key{Name: "order_id", Value: o.OrderID}, resource.Key{Name: "wallet", Value: tx.Wallet}))
+		return t.InsertResource(a.newRow(t, kindTransaction, psp, p.ID, tx, resource.Key{Name: "order_id", Value: o.OrderID}))
 	})
 }
 
@@ -188,28 +184,6 @@ func (a *API) giveUp(t *engine.Tx, psp string) error {
 		return t.Void(p)
 	}
 	return nil
-}
-
-// walletID names a transaction at the method's page: exc_ and 32 hexadecimal
-// digits, of which the first half finds the world and the second is chance
-// (reference §2).
-func walletID(t *engine.Tx) string {
-	chance := sha256.Sum256([]byte(t.Random(32)))
-	return fmt.Sprintf("exc_%016x%x", uint64(t.Who.ID), chance[:8])
-}
-
-// walletWorld returns the merchant of a wallet id.
-func walletWorld(s string) (int64, bool) {
-	h, ok := strings.CutPrefix(s, "exc_")
-	b, err := hex.DecodeString(h)
-	if !ok || err != nil || len(b) != 16 || b[0] > 0x7f {
-		return 0, false
-	}
-	var n int64
-	for _, c := range b[:8] {
-		n = n<<8 | int64(c)
-	}
-	return n, true
 }
 
 // paying is an order's current transaction and its payment.

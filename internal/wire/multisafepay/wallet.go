@@ -35,27 +35,21 @@ func walletName(r *http.Request) string {
 }
 
 // walletOrder finds the transaction and the order of a wallet id.
-func walletOrder(r store.Reader, name string) (row resource.Row, tx transaction, orderRow resource.Row, o order, err error) {
-	if row, err = r.ResourceBy(kindTransaction, "wallet", name); err != nil {
+func (p visit) walletOrder(r store.Reader) (row resource.Row, tx transaction, orderRow resource.Row, o order, err error) {
+	if row, tx, err = p.transaction(r, p.name); err != nil {
 		return row, tx, orderRow, o, err
 	}
-	if tx, err = resource.Decode[transaction](row); err != nil {
-		return row, tx, orderRow, o, err
-	}
-	if orderRow, err = r.Resource(kindOrder, tx.Order); err != nil {
-		return row, tx, orderRow, o, err
-	}
-	o, err = orderOf(orderRow)
+	orderRow, o, err = readOrder(r.Resource(kindOrder, tx.Order))
 	return row, tx, orderRow, o, err
 }
 
 // showWallet shows the test platform in place of the method's own page.
-func (a *API) showWallet(w http.ResponseWriter, r *http.Request, id int64, name string) {
+func (a *API) showWallet(w http.ResponseWriter, r *http.Request, page visit) {
 	l := english
 	var s screen
 	status, offered := "", scenarios
-	err := a.view(r.Context(), id, func(v *view) error {
-		row, tx, _, o, err := walletOrder(v, name)
+	err := a.view(r.Context(), page.world, func(v *view) error {
+		row, tx, _, o, err := page.walletOrder(v)
 		if err != nil {
 			return err
 		}
@@ -85,11 +79,11 @@ func (a *API) showWallet(w http.ResponseWriter, r *http.Request, id int64, name 
 }
 
 // decideWallet ends a test payment as the page was told to.
-func (a *API) decideWallet(w http.ResponseWriter, r *http.Request, id int64, name string) {
+func (a *API) decideWallet(w http.ResponseWriter, r *http.Request, page visit) {
 	l := english
 	var s screen
-	err := a.engine.Update(r.Context(), id, engine.Cause{}, func(t *engine.Tx) error {
-		row, tx, orderRow, o, err := walletOrder(t, name)
+	err := a.engine.Update(r.Context(), page.world, engine.Cause{}, func(t *engine.Tx) error {
+		row, tx, orderRow, o, err := page.walletOrder(t)
 		if err != nil {
 			return err
 		}
