@@ -55,6 +55,8 @@ type API struct {
 	config Config
 	log    *slog.Logger
 	routes []endpoint
+	bus    string // where an order is watched over a WebSocket
+	stream string // and as a stream of events
 	pages  http.Handler
 	serial atomic.Uint64 // of PSP ids
 	opened engine.Opened[principal]
@@ -67,6 +69,11 @@ type API struct {
 func New(e *engine.Engine, w *engine.Worlds, c Config, log *slog.Logger) *API {
 	a := &API{engine: e, worlds: w, config: c, log: log, watchers: newWatchers()}
 	a.routes = a.endpoints()
+	for i := range a.routes {
+		a.routes[i].segments = strings.Split(a.routes[i].pattern, "/")
+	}
+	watch := c.BaseURL + EventsPrefix
+	a.bus, a.stream = "ws"+strings.TrimPrefix(watch, "http")+"/", watch+"/stream/"
 	a.pages = a.pageRoutes()
 	start, _ := strconv.ParseUint(digitsOf(e.IDs.Random(3)), 10, 64)
 	a.serial.Store(start / 2) // far from where the last three digits begin anew
@@ -86,9 +93,10 @@ func digitsOf(s string) string {
 // stands for any one segment.
 type endpoint struct {
 	method, pattern string
-	public          bool // an API token may call it, from a browser
-	file            bool // takes a large body
-	bodyless        bool // needs no body
+	segments        []string // of the pattern
+	public          bool     // an API token may call it, from a browser
+	file            bool     // takes a large body
+	bodyless        bool     // needs no body
 	read            func(c *call) (any, error)
 	write           func(c *call) (step, error)
 }
@@ -211,27 +219,29 @@ func (a *API) route(r *http.Request, c *call) (endpoint, bool) {
 	}
 	segments := strings.Split(strings.Trim(strings.TrimPrefix(r.URL.EscapedPath(), Prefix), "/"), "/")
 	for _, ep := range a.routes {
-		if ep.method == method && match(ep.pattern, segments, c) {
+		if ep.method == method && match(ep.segments, segments, c) {
 			return ep, true
 		}
 	}
 	return endpoint{}, false
 }
 
-// match compares segments with a pattern and notes what stands in braces,
+// match compares segments with those of a pattern and notes what stands in braces,
 // decoded once.
-func match(pattern string, segments []string, c *call) bool {
-	want := strings.Split(pattern, "/")
+func match(want, segments []string, c *call) bool {
 	if len(want) != len(segments) {
 		return false
 	}
-	named := map[string]string{}
+	var named map[string]string
 	for i, s := range segments {
 		decoded, err := url.PathUnescape(s)
 		if err != nil || decoded == "" {
 			return false
 		}
 		if name, ok := strings.CutPrefix(want[i], "{"); ok {
+			if named == nil {
+				named = map[string]string{}
+			}
 			named[strings.TrimSuffix(name, "}")] = decoded
 		} else if want[i] != decoded {
 			return false

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/ducatpay/ducat/internal/engine"
@@ -33,7 +34,9 @@ type ends struct {
 	After   string        `json:"after,omitempty"` // place of the last order that was looked at
 }
 
-func (e ends) job() string { return fmt.Sprintf("orders:%s:%d", e.GoodFor, e.From.Unix()) }
+func (e ends) job() string {
+	return "orders:" + strconv.FormatInt(int64(e.GoodFor/time.Second), 10) + ":" + strconv.FormatInt(e.From.Unix(), 10)
+}
 
 // planEnd plans what happens when the session of an order ends that is being made.
 func (a *API) planEnd(t *engine.Tx, row resource.Row, o *order) error {

@@ -94,10 +94,9 @@ func (a *API) DismissWatchers() { a.watchers.dismiss() }
 // watchable are the members of an answer by which an order can be watched
 // (reference §3.9).
 func (v *view) watchable(o *order, hidden *secrets, wall time.Time) value.Object {
-	base := v.api.config.BaseURL + EventsPrefix
 	return value.Object{
 		"session_id": o.Session, "events_token": ticket.Issue(hidden.events, o.Session, wall.Add(ticketFor)),
-		"events_url": "ws" + strings.TrimPrefix(base, "http") + "/", "events_stream_url": base + "/stream/",
+		"events_url": v.api.bus, "events_stream_url": v.api.stream,
 	}
 }
 

@@ -22,6 +22,8 @@ const (
 	QR     = "mbus:session.qr"
 )
 
+var grants = []string{Orders, QR}
+
 // subject is who holds a ticket, in the words of the published example.
 const subject = "pr"
 
@@ -49,7 +51,7 @@ var head = encoding.EncodeToString([]byte(`{"alg":"HS256"}`))
 
 // Issue makes a ticket for a session, good until an instant.
 func Issue(secret []byte, session string, until time.Time) string {
-	payload, err := json.Marshal(claims{Expires: until.Unix(), Grants: []string{Orders, QR}, Session: session, Subject: subject})
+	payload, err := json.Marshal(claims{Expires: until.Unix(), Grants: grants, Session: session, Subject: subject})
 	if err != nil {
 		panic(err) // numbers and texts
 	}
