@@ -155,20 +155,19 @@ func (a *API) chooseMethod(w http.ResponseWriter, r *http.Request, page visit) {
 
 // begin starts a transaction on the payer's page and returns where they go.
 func (a *API) begin(t *engine.Tx, hidden *secrets, row *resource.Row, o *order, g gateway) (string, error) {
-	p, err := a.start(t, hidden, row, o, g, byAmount(g, o))
+	now, err := a.start(t, hidden, row, o, g, byAmount(g, o))
 	if err != nil {
 		return "", err
 	}
 	if err := a.reload(t, row, o); err != nil {
 		return "", err
 	}
-	if p.State() == payment.AwaitingPayer { // else Tell has told it
+	if now.p.State() == payment.AwaitingPayer { // else Tell has told it
 		if err := a.notify(t, row, o, t.At.Add(firstAfter)); err != nil {
 			return "", err
 		}
 	}
-	_, tx, err := transactionOf(t, p.Owner)
-	return walletPath(tx), err
+	return walletPath(now.tx), nil
 }
 
 // byAmount decides the methods whose test scenario is the amount: up to 9.99 is

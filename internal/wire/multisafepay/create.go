@@ -23,12 +23,13 @@ func createOrder(c *call) (step, error) {
 	}
 	var row resource.Row
 	var made order    // what is stored of it
+	var now *paying   // with what, if that was not read yet
 	var in *engine.Tx // as of this transaction
 	again := false
 	return step{
 		begin: func(t *engine.Tx) error {
 			first := !again
-			in, again = t, true
+			in, now, again = t, nil, true
 			switch t.Who.Profile.Settings[settingBlocked] {
 			case "true":
 				return refuse(codeSite)
@@ -53,18 +54,19 @@ func createOrder(c *call) (step, error) {
 			if r.hosted() {
 				err = c.api.openSession(t, hidden, &row, r)
 			} else {
-				err = c.api.openDirect(t, hidden, &row, r)
+				now, err = c.api.openDirect(t, hidden, &row, r)
 			}
 			made = r.order
 			return err
 		},
 		finish: func(t *engine.Tx) (any, error) {
 			if t != in { // a rail was asked meanwhile
+				now = nil
 				if err := c.api.reload(t, &row, &made); err != nil {
 					return nil, err
 				}
 			}
-			return c.api.in(t).created(row, &made, hidden, t.Wall)
+			return c.api.in(t).created(row, &made, now, hidden, t.Wall)
 		},
 	}, nil
 }
@@ -130,37 +132,37 @@ func (a *API) openSession(t *engine.Tx, hidden *secrets, row *resource.Row, r *r
 	return a.planEnd(t, *row, &r.order)
 }
 
-// openDirect begins the transaction at once.
-func (a *API) openDirect(t *engine.Tx, hidden *secrets, row *resource.Row, r *request) error {
+// openDirect begins the transaction at once, and returns it if it awaits its payer.
+func (a *API) openDirect(t *engine.Tx, hidden *secrets, row *resource.Row, r *request) (*paying, error) {
 	op, err := a.directly(t, r)
 	if err != nil {
-		return cmp.Or(a.reorder(t, r.OrderID), err) // an id that is taken is told first
+		return nil, cmp.Or(a.reorder(t, r.OrderID), err) // an id that is taken is told first
 	}
 	if len(op.rules) > 0 {
 		if err := a.claim(t, r.OrderID); err != nil {
-			return err
+			return nil, err
 		}
 		if _, err := a.unused(t, r.OrderID); err != nil { // whoever had it before has committed
-			return err
+			return nil, err
 		}
 	}
 	o := &r.order
-	p, err := a.start(t, hidden, row, o, r.gateway, op)
+	now, err := a.start(t, hidden, row, o, r.gateway, op)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	switch p.State() {
+	switch now.p.State() {
 	case payment.Declined:
-		return &wireError{status: 404, code: codeDeclined, text: titles[codeDeclined], keep: true}
+		return nil, &wireError{status: 404, code: codeDeclined, text: titles[codeDeclined], keep: true}
 	case payment.AwaitingPayer:
-		return a.notify(t, row, o, t.At.Add(firstAfter))
+		return now, a.notify(t, row, o, t.At.Add(firstAfter))
 	case payment.Processing:
 		if err := a.reload(t, row, o); err != nil {
-			return err
+			return nil, err
 		}
-		return a.changed(t, row, o, false)
+		return nil, a.changed(t, row, o, false)
 	}
-	return a.reload(t, row, o) // Tell has told it
+	return nil, a.reload(t, row, o) // Tell has told it
 }
 
 // directly says how a direct transaction begins (reference §3.10, §11.1).
@@ -224,13 +226,14 @@ func debitedFrom(iban string) (opening, error) {
 func masked(iban string) string { return "*** " + iban[max(0, len(iban)-4):] }
 
 // created is the answer to POST /orders.
-func (v *view) created(row resource.Row, o *order, hidden *secrets, wall time.Time) (any, error) {
+func (v *view) created(row resource.Row, o *order, now *paying, hidden *secrets, wall time.Time) (_ any, err error) {
 	if o.hosted() {
 		return v.createdSession(o, hidden, wall), nil
 	}
-	now, err := v.current(o)
-	if err != nil {
-		return nil, err
+	if now == nil {
+		if now, err = v.current(o); err != nil {
+			return nil, err
+		}
 	}
 	out, err := v.renderWith(row, o, now)
 	if err != nil {

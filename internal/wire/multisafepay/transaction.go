@@ -98,8 +98,9 @@ type opening struct {
 type failure struct{ reason, code string }
 
 // start begins a transaction of an order and makes it the current one. A
-// transaction of the order that is still open is given up.
-func (a *API) start(t *engine.Tx, hidden *secrets, row *resource.Row, o *order, g gateway, op opening) (*payment.Payment, error) {
+// transaction of the order that is still open is given up. What it returns is as it was
+// stored first: unless it awaits its payer, Tell has changed it.
+func (a *API) start(t *engine.Tx, hidden *secrets, row *resource.Row, o *order, g gateway, op opening) (*paying, error) {
 	if last := o.Current; last != "" {
 		// The order lets go of it first: its end is nothing the merchant hears of.
 		o.Current = ""
@@ -141,13 +142,20 @@ func (a *API) start(t *engine.Tx, hidden *secrets, row *resource.Row, o *order, 
 		p.Script = string(script)
 	}
 	o.Current, o.Started = psp, o.Started+1
-	return t.Start(p, func(p *payment.Payment) error {
+	now := &paying{tx: tx}
+	started, err := t.Start(p, func(p *payment.Payment) error {
 		// The order first: of two that begin at once, one finds it changed.
 		if err := a.saveOrder(t, row, o); err != nil {
 			return err
 		}
-		return t.InsertResource(a.newRow(t, kindTransaction, psp, p.ID, tx, resource.Key{Name: "order_id", Value: o.OrderID}))
+		now.row = a.newRow(t, kindTransaction, psp, p.ID, tx, resource.Key{Name: "order_id", Value: o.OrderID})
+		return t.InsertResource(now.row)
 	})
+	if err != nil {
+		return nil, err
+	}
+	now.p = *started
+	return now, nil
 }
 
 // saveOrder writes an order's row, or inserts it if it is not stored yet.
