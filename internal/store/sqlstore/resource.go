@@ -286,16 +286,25 @@ on conflict (merchant, kind, name, value, sort) do nothing`, t.merchant, r.Kind,
 // keysAtOnce is how many keys go into one statement.
 const keysAtOnce = 8
 
+// insertKeys are the statements that insert keys, by how many.
+var insertKeys = func() (texts [keysAtOnce + 1]string) {
+	var values []string
+	for n := 1; n <= keysAtOnce; n++ {
+		values = append(values, fmt.Sprintf("($1, $2, $%d, $%d, $3)", 2*n+2, 2*n+3))
+		texts[n] = `insert into resource_key (merchant, kind, name, value, sort) values ` + strings.Join(values, ", ") + `
+on conflict (merchant, kind, name, value, sort) do nothing`
+	}
+	return texts
+}()
+
 func (t *Tx) insertKeys(r resource.Row, keys []resource.Key) error {
 	for some := range slices.Chunk(keys, keysAtOnce) {
-		var values []string
-		args := []any{t.merchant, r.Kind, r.Sort}
+		args := make([]any, 0, 3+2*len(some))
+		args = append(args, t.merchant, r.Kind, r.Sort)
 		for _, k := range some {
-			values = append(values, fmt.Sprintf("($1, $2, $%d, $%d, $3)", len(args)+1, len(args)+2))
 			args = append(args, k.Name, k.Value)
 		}
-		if err := t.exec(`insert into resource_key (merchant, kind, name, value, sort) values `+strings.Join(values, ", ")+`
-on conflict (merchant, kind, name, value, sort) do nothing`, args...); err != nil {
+		if err := t.exec(insertKeys[len(some)], args...); err != nil {
 			return err
 		}
 	}
