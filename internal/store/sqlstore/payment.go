@@ -99,11 +99,12 @@ where merchant = $1 and id = $2 and version = $3`, t.paymentArgs(p, p.Version)..
 // paymentArgs are the arguments $1 to $30 of both statements.
 func (t *Tx) paymentArgs(p payment.Payment, version int64) []any {
 	s, a := p.Stored(), p.Attempt
-	return []any{
+	args := make([]any, 0, 31) // with room for one more
+	return append(args,
 		t.merchant, p.ID, version, p.Front, p.Owner, p.Kind, p.Product, p.Method, string(p.Amount.Currency), p.Amount.Minor, p.Secret, p.Script,
 		toBit(p.AutoCapture), p.Descriptor, p.Agreement, s.CapturedMinor, s.RefundedMinor, toMilli(s.CapturedAt), s.Dispute, s.Inquiry,
 		a.ID, s.State, toMilli(a.Begun), a.Rail, a.Reference, a.Payer, string(a.Reason), toMilli(a.AuthorizedAt), toMilli(a.Deadline), a.Claim,
-	}
+	)
 }
 
 const selectRefund = `select id, payment, currency, amount, created, reason, state, version from refund

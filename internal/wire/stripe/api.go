@@ -536,6 +536,7 @@ func readBody(r *http.Request) ([]byte, error) {
 		n, err := r.Body.Read(b[len(b):min(cap(b), bodyMax+1)])
 		b = b[:len(b)+n]
 		if err == io.EOF {
+			_ = r.Body.Close() // or the server looks for what is left of it
 			break
 		}
 		if err != nil {
