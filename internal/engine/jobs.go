@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ducatpay/ducat/internal/rail"
 )
@@ -26,8 +27,7 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 	case JobExpire:
 		return e.runExpire(ctx, j)
 	case JobDeadlines:
-		var d deadlines
-		return e.inJob(ctx, j, &d, func(t *Tx) error { return t.runDeadlines(j, d) })
+		return e.runDeadlines(ctx, j)
 	case JobNotice:
 		var n rail.Notice
 		return e.inJob(ctx, j, &n, func(t *Tx) error { return t.ApplyNotice(n) })
@@ -58,6 +58,19 @@ func (e *Engine) Run(ctx context.Context, j jobRef) error {
 }
 
 var errKeepJob = errors.New("engine: job stays")
+
+// again has a job run once more, at a merchant's time. It returns what inJob is to be
+// told.
+func (t *Tx) again(j jobRef, due time.Time, payload any) error {
+	again, err := t.job(j.ID, j.Kind, due, payload)
+	if err != nil {
+		return err
+	}
+	if err := t.RescheduleJob(again); err != nil {
+		return err
+	}
+	return errKeepJob
+}
 
 func decodeJob(j jobRef, payload any) error {
 	if err := json.Unmarshal(j.Payload, payload); err != nil {

@@ -248,14 +248,7 @@ func (e *Engine) runExpire(ctx context.Context, j jobRef) error {
 		if p.Overdue(t.At) {
 			due = t.At.Add(overdueAgain(t.At.Sub(due)))
 		}
-		again, err := t.job(j.ID, JobExpire, due, pl)
-		if err != nil {
-			return err
-		}
-		if err := t.RescheduleJob(again); err != nil {
-			return err
-		}
-		return errKeepJob
+		return t.again(j, due, pl)
 	})
 }
 

@@ -319,14 +319,7 @@ func (e *Engine) runPayouts(ctx context.Context, j jobRef) error {
 				next = t.At
 			}
 		}
-		again, err := t.job(j.ID, JobPayouts, next, pl)
-		if err != nil {
-			return err
-		}
-		if err := t.RescheduleJob(again); err != nil {
-			return err
-		}
-		return errKeepJob
+		return t.again(j, next, pl)
 	})
 }
 
@@ -356,13 +349,6 @@ func (e *Engine) runPayout(ctx context.Context, j jobRef) error {
 		if err != nil || next.IsZero() {
 			return err
 		}
-		again, err := t.job(j.ID, JobPayout, next, pl)
-		if err != nil {
-			return err
-		}
-		if err := t.RescheduleJob(again); err != nil {
-			return err
-		}
-		return errKeepJob
+		return t.again(j, next, pl)
 	})
 }

@@ -62,14 +62,7 @@ func (e *Engine) RunPrune(ctx context.Context, j store.Job) error {
 		if next.After(t.At) {
 			next = later(next, t.At.Add(pruneEvery))
 		}
-		again, err := t.job(j.ID, JobPrune, later(next, t.At), pl)
-		if err != nil {
-			return err
-		}
-		if err := t.RescheduleJob(again); err != nil {
-			return err
-		}
-		return errKeepJob
+		return t.again(j, later(next, t.At), pl)
 	})
 }
 

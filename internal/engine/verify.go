@@ -414,7 +414,7 @@ func (a *audit) payment(p *payment.Payment, planned map[string]bool) error {
 	if f.fee > f.captured {
 		return a.differ("payment %s: fee %d is more than was captured (%d)", p.ID, f.fee, f.captured)
 	}
-	if span, ok := shared(p); p.State().Waiting() && !planned[expireJob(p.ID)] && !(ok && planned[span.job()]) {
+	if span, ok := shared(p); p.State().Waiting() && !planned[expireJob(p.ID)] && !(ok && planned[span.job(JobDeadlines)]) {
 		return a.differ("payment %s is %s, but nothing is planned for its deadline %s", p.ID, p.State(), p.Attempt.Deadline)
 	}
 	if p.State().Waiting() == p.Attempt.Deadline.IsZero() {
