@@ -26,6 +26,26 @@ func slowDisk(t *testing.T, sync func(log *os.File) error) *Store {
 	return withMerchant(t, s)
 }
 
+// heldDisk opens a store whose disk is made to wait by hold, until it is released.
+func heldDisk(t *testing.T) (s *Store, hold func() (release func())) {
+	t.Helper()
+	var held atomic.Pointer[chan struct{}]
+	s = slowDisk(t, func(log *os.File) error {
+		if c := held.Load(); c != nil {
+			<-*c
+		}
+		return syncLog(log)
+	})
+	return s, func() (release func()) {
+		c := make(chan struct{})
+		held.Store(&c)
+		return func() {
+			held.Store(nil)
+			close(c)
+		}
+	}
+}
+
 func addJob(name string) func(tx store.Tx) error {
 	return func(tx store.Tx) error { return tx.InsertJob(store.Job{ID: name}) }
 }
@@ -37,15 +57,8 @@ func addJob(name string) func(tx store.Tx) error {
 func TestNobodyIsAheadOfTheDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var hold atomic.Pointer[chan struct{}]
-		s := slowDisk(t, func(log *os.File) error {
-			if c := hold.Load(); c != nil {
-				<-*c
-			}
-			return syncLog(log)
-		})
-		release := make(chan struct{})
-		hold.Store(&release)
+		s, hold := heldDisk(t)
+		release := hold()
 		var returned, sawFirst, ranSecond atomic.Int32
 		view := func() {
 			err := s.View(t.Context(), 1, func(r store.Reader) error {
@@ -92,7 +105,7 @@ func TestNobodyIsAheadOfTheDisk(t *testing.T) {
 		if n := returned.Load(); n != 1 {
 			t.Errorf("%d callers returned before the disk did", n-1)
 		}
-		close(release)
+		release()
 		synctest.Wait()
 		if n := returned.Load(); n != 4 {
 			t.Errorf("%d of 4 callers returned", n)
@@ -106,13 +119,7 @@ func TestNobodyIsAheadOfTheDisk(t *testing.T) {
 func TestGroupWaitsForCompany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var hold atomic.Pointer[chan struct{}]
-		s := slowDisk(t, func(log *os.File) error {
-			if c := hold.Load(); c != nil {
-				<-*c
-			}
-			return syncLog(log)
-		})
+		s, hold := heldDisk(t)
 		var returned atomic.Int32
 		call := func(name string) {
 			go func() {
@@ -132,14 +139,12 @@ func TestGroupWaitsForCompany(t *testing.T) {
 				t.Errorf("%s: %d commits, want %d", what, n, commits)
 			}
 		}
-		release := make(chan struct{})
-		hold.Store(&release)
+		release := hold()
 		before := s.Stats().Commits
 		for _, name := range []string{"busy", "a", "b", "c", "d"} { // the disk is busy with the first
 			call(name)
 		}
-		hold.Store(nil)
-		close(release)
+		release()
 		synctest.Wait()
 		check("a group", 5, before+2)
 

@@ -80,7 +80,11 @@ func bytesAt(p uintptr, n uint64) []byte { return unsafe.Slice((*byte)(pointer(p
 func openFile(tls *libc.TLS, path uintptr, flags, mode int32) int32 {
 	fd := system.open(tls, path, flags, mode)
 	if fd >= 0 && isLog(path) {
-		logs.Store(fd, &frames{})
+		logs.Store(fd, &frames{write: func(b []byte, at int64) (n int64, failed bool) {
+			n = system.write(tls, fd, uintptr(unsafe.Pointer(&b[0])), uint64(len(b)), at)
+			runtime.KeepAlive(b)
+			return n, n < 0
+		}})
 	}
 	return fd
 }
@@ -95,14 +99,14 @@ func closeFile(tls *libc.TLS, fd int32) int32 {
 }
 
 func readFile(tls *libc.TLS, fd int32, buf uintptr, n uint64, at int64) int64 {
-	if f := framesOf(tls, fd); f != nil && f.reading(at) {
+	if f := framesOf(fd); f != nil && f.reading(at) {
 		return -1
 	}
 	return system.read(tls, fd, buf, n, at)
 }
 
 func writeFile(tls *libc.TLS, fd int32, buf uintptr, n uint64, at int64) int64 {
-	if f := framesOf(tls, fd); f != nil {
+	if f := framesOf(fd); f != nil {
 		switch taken, failed := f.put(bytesAt(buf, n), at); {
 		case failed:
 			return -1 // and the call that failed has said why
@@ -113,19 +117,9 @@ func writeFile(tls *libc.TLS, fd int32, buf uintptr, n uint64, at int64) int64 {
 	return system.write(tls, fd, buf, n, at)
 }
 
-// framesOf returns the frames of an open log, which write with the caller's tls.
-func framesOf(tls *libc.TLS, fd int32) *frames {
-	v, ok := logs.Load(fd)
-	if !ok {
-		return nil
-	}
-	f := v.(*frames)
-	if f.write == nil {
-		f.write = func(b []byte, at int64) (n int64, failed bool) {
-			n = system.write(tls, fd, uintptr(unsafe.Pointer(&b[0])), uint64(len(b)), at)
-			runtime.KeepAlive(b)
-			return n, n < 0
-		}
-	}
-	return f
+// framesOf returns the frames of an open log; nil if the file is none.
+func framesOf(fd int32) *frames {
+	f, _ := logs.Load(fd)
+	log, _ := f.(*frames)
+	return log
 }
