@@ -106,6 +106,17 @@ type step struct {
 	finish func(t *engine.Tx) (obj, error)
 }
 
+// with is the beginning of a step that does something with one object.
+func with[T any](load func(t *engine.Tx) (T, error), do func(t *engine.Tx, object T) error) func(t *engine.Tx) error {
+	return func(t *engine.Tx) error {
+		object, err := load(t)
+		if err != nil {
+			return err
+		}
+		return do(t, object)
+	}
+}
+
 // call is one request.
 type call struct {
 	api        *API

@@ -367,24 +367,17 @@ func incrementIntent(c *call) (step, error) {
 	if _, err := positive(c.params.Get("amount"), "amount"); err != nil {
 		return step{}, err
 	}
-	return step{begin: func(t *engine.Tx) error {
-		if _, err := c.named(t); err != nil {
-			return err
-		}
+	return step{begin: with(c.named, func(*engine.Tx, intent) error {
 		return invalid("", "", "This PaymentIntent's payment method does not support incremental authorizations.").kept()
-	}}, nil
+	})}, nil
 }
 
 // notForMethods refuses what belongs to methods this server does not offer.
 func notForMethods(c *call) (step, error) {
-	return step{begin: func(t *engine.Tx) error {
-		i, err := c.named(t)
-		if err != nil {
-			return err
-		}
+	return step{begin: with(c.named, func(t *engine.Tx, i intent) error {
 		path := c.request.URL.Path
 		return c.withIntent(t, i, invalid("payment_intent_unexpected_state", "", "The call %s is for bank debits and transfers, which this server does not offer.", path[strings.LastIndexByte(path, '/')+1:])).kept()
-	}}, nil
+	})}, nil
 }
 
 // intentLineItems lists what amount_details names.

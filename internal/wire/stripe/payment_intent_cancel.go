@@ -16,18 +16,14 @@ func cancelIntent(c *call) (step, error) {
 	}
 	id := c.path("id")
 	return step{
-		begin: func(t *engine.Tx) error {
-			i, err := c.named(t)
-			if err != nil {
-				return err
-			}
+		begin: with(c.named, func(t *engine.Tx, i intent) error {
 			switch i.status() {
 			case needsMethod, needsConfirmation, needsAction, needsCapture:
 			default:
 				return c.stateError(t, i, "", "cancel", needsMethod, needsCapture, needsConfirmation, needsAction)
 			}
 			return c.api.cancelIntent(t, i, reason)
-		},
+		}),
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).intent(id) },
 	}, nil
 }

@@ -29,11 +29,7 @@ func captureIntent(c *call) (step, error) {
 	}
 	id := c.path("id")
 	return step{
-		begin: func(t *engine.Tx) error {
-			i, err := c.named(t)
-			if err != nil {
-				return err
-			}
+		begin: with(c.named, func(t *engine.Tx, i intent) error {
 			if i.status() != needsCapture {
 				if i.body.CancelReason == "automatic" && i.status() == isCanceled {
 					return c.withIntent(t, i, invalid("charge_expired_for_capture", "", "The authorization of this PaymentIntent has expired and it can no longer be captured.")).kept()
@@ -58,7 +54,7 @@ func captureIntent(c *call) (step, error) {
 				return fmt.Errorf("intent %s requires capture, but payment %s is %s", i.id(), i.payment.ID, i.payment.State())
 			}
 			return t.Capture(i.payment, proof, i.body.LatestCharge, take)
-		},
+		}),
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).intent(id) },
 	}, nil
 }

@@ -27,13 +27,7 @@ const (
 func confirmIntent(c *call) (step, error) {
 	id := c.path("id")
 	return step{
-		begin: func(t *engine.Tx) error {
-			i, err := c.named(t)
-			if err != nil {
-				return err
-			}
-			return c.confirm(t, i)
-		},
+		begin:  with(c.named, c.confirm),
 		finish: func(t *engine.Tx) (obj, error) { return c.confirmed(t, id) },
 	}, nil
 }

@@ -37,11 +37,7 @@ func (c *call) firstGiven(names []string) string {
 func updateIntent(c *call) (step, error) {
 	id := c.path("id")
 	return step{
-		begin: func(t *engine.Tx) error {
-			i, err := c.named(t)
-			if err != nil {
-				return err
-			}
+		begin: with(c.named, func(t *engine.Tx, i intent) error {
 			if err := c.mayUpdate(t, i); err != nil {
 				return err
 			}
@@ -53,7 +49,7 @@ func updateIntent(c *call) (step, error) {
 				return i.write(t)
 			}
 			return c.reterm(t, i)
-		},
+		}),
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).intent(id) },
 	}, nil
 }

@@ -412,11 +412,7 @@ func (s setup) open() bool { return slices.Contains(updatable, s.status()) }
 func updateSetup(c *call) (step, error) {
 	id := c.path("id")
 	return step{
-		begin: func(t *engine.Tx) error {
-			s, err := c.namedSetup(t)
-			if err != nil {
-				return err
-			}
+		begin: with(c.namedSetup, func(t *engine.Tx, s setup) error {
 			if name := c.firstGiven(setupUpdateParams); !s.open() && name != "" && (name != "metadata" || c.firstGiven(slices.DeleteFunc(slices.Clone(setupUpdateParams), func(n string) bool { return n == "metadata" })) != "") {
 				return c.setupState(t, s, "update")
 			}
@@ -434,7 +430,7 @@ func updateSetup(c *call) (step, error) {
 				}
 			}
 			return s.write(t)
-		},
+		}),
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).setup(id) },
 	}, nil
 }
@@ -506,11 +502,7 @@ func cancelSetup(c *call) (step, error) {
 	}
 	id := c.path("id")
 	return step{
-		begin: func(t *engine.Tx) error {
-			s, err := c.namedSetup(t)
-			if err != nil {
-				return err
-			}
+		begin: with(c.namedSetup, func(t *engine.Tx, s setup) error {
 			if !s.open() {
 				return c.setupState(t, s, "cancel")
 			}
@@ -524,7 +516,7 @@ func cancelSetup(c *call) (step, error) {
 				}
 			}
 			return c.api.setupEvent(t, "setup_intent.canceled", id)
-		},
+		}),
 		finish: func(t *engine.Tx) (obj, error) { return c.in(t).setup(id) },
 	}, nil
 }

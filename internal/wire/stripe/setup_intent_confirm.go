@@ -13,13 +13,7 @@ import (
 func confirmSetupIntent(c *call) (step, error) {
 	id := c.path("id")
 	return step{
-		begin: func(t *engine.Tx) error {
-			s, err := c.namedSetup(t)
-			if err != nil {
-				return err
-			}
-			return c.confirmSetup(t, s)
-		},
+		begin:  with(c.namedSetup, c.confirmSetup),
 		finish: func(t *engine.Tx) (obj, error) { return c.setupConfirmed(t, id) },
 	}, nil
 }
